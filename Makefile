@@ -1,0 +1,112 @@
+# NTC: one Makefile for everything; the folders hold only source.
+#   make            build the three programs into build/bin/
+#   make run        install what is missing, build, watch the default route's interface (or IFACE=name)
+#   make demo       the same on synthetic traffic, without privileges
+#   make test       install what is missing, build, run every test
+#   make check      unit tests only         make SAN=1 check   the same under ASan and UBSan
+#   make lint       style and static checks make bench         measure; prints a table
+#   make clean      remove build/           make help          print this text
+#   make V=1 ...    show the commands
+
+VERSION := 0.1.0
+, := ,
+SAN ?= 0
+MODE := $(if $(filter 1,$(SAN)),san,release)
+B := build/$(MODE)
+BIN := $(if $(filter 1,$(SAN)),build/san/bin,build/bin)
+Q := $(if $(filter 1,$(V)),,@)
+PYTHON := /usr/bin/python3
+CLANG ?= clang
+
+CFLAGS ?= -O2 -g
+SAN_FLAGS := $(if $(filter 1,$(SAN)),-fsanitize=address$(,)undefined -fno-sanitize-recover=all \
+          -fno-omit-frame-pointer)
+HOUSE_CFLAGS := -std=gnu11 -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+          -Wvla -Wformat=2 -Wswitch-enum -D_GNU_SOURCE -DNTC_VERSION='"$(VERSION)"' -MMD -MP $(SAN_FLAGS)
+BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Wno-unused-parameter
+
+# Who may include whom.  A folder that is not listed here cannot be included: the compiler enforces
+# the direction of the data flow, no reviewer has to.
+INC_common     := common
+INC_proto      := proto common $(B)/proto
+INC_bpf        := bpf common
+INC_collector  := collector common proto bpf $(B)/bpf
+INC_aggregator := aggregator common proto
+INC_gateway    := gateway common proto $(B)/gateway
+INC_tests      := tests common proto collector aggregator gateway bpf $(B)/bpf
+
+LIBS_collector  := -lbpf -lelf -lz -lczmq -lzmq -lprotobuf-c -lyaml -ljansson -lm
+LIBS_aggregator := -lczmq -lzmq -lprotobuf-c -lyaml -lm
+LIBS_gateway    := -lcivetweb -lczmq -lzmq -lprotobuf-c -lyaml -ljansson -lpthread -lm
+LIBS_tests      := $(shell pkg-config --libs check 2>/dev/null) -lcivetweb $(LIBS_collector)
+
+PROGRAMS := collector aggregator gateway
+objects = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+LIB_common := $(B)/libcommon.a
+LIB_proto  := $(B)/libproto.a
+
+all: $(PROGRAMS:%=$(BIN)/ntc-%)
+
+# ---- programs: each folder is an archive and a main.o, so that a test links only what it calls ----
+
+$(B)/libcommon.a: $(call objects,common)
+$(B)/libproto.a: $(call objects,proto) $(B)/proto/ntc.pb-c.o
+$(B)/libcollector.a: $(call objects,collector)
+$(B)/libaggregator.a: $(call objects,aggregator)
+$(B)/libgateway.a: $(call objects,gateway)
+$(B)/lib%.a:
+	@echo "  AR    $@"
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(BIN)/ntc-%: $(B)/%/main.o $(B)/lib%.a $(LIB_proto) $(LIB_common)
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_$*)
+
+$(B)/%.o: %.c $(MAKEFILE_LIST)
+	@mkdir -p $(@D); echo "  CC    $@"
+	$(Q)$(CC) $(HOUSE_CFLAGS) $(CFLAGS) $(CPPFLAGS) \
+	    $(addprefix -I,$(INC_$(firstword $(subst /, ,$*)))) -c $< -o $@
+
+# ---- generated code ----
+
+$(B)/proto/ntc.pb-c.c: proto/ntc.proto
+	@mkdir -p $(@D); echo "  PROTO $@"
+	$(Q)protoc-c --c_out=$(@D) -Iproto $<
+
+$(B)/proto/ntc.pb-c.o: $(B)/proto/ntc.pb-c.c
+	@echo "  CC    $@"
+	$(Q)$(CC) -std=gnu11 $(CFLAGS) $(SAN_FLAGS) -fno-sanitize=undefined -MMD -MP -c $< -o $@
+
+$(B)/proto/ntc.pb-c.h: $(B)/proto/ntc.pb-c.c ;
+$(call objects,proto): | $(B)/proto/ntc.pb-c.h
+
+$(B)/bpf/ntc.bpf.o: bpf/ntc.bpf.c $(MAKEFILE_LIST)
+	@mkdir -p $(@D); echo "  BPF   $@"
+	$(Q)$(CLANG) $(BPF_CFLAGS) $(CPPFLAGS) -I/usr/include/$(shell $(CC) -print-multiarch) \
+	    $(addprefix -I,$(INC_bpf)) -MMD -MP -MT $@ -MF $(@:.o=.d) -c $< -o $@
+
+$(B)/bpf/ntc.skel.h: $(B)/bpf/ntc.bpf.o
+	@echo "  SKEL  $@"
+	$(Q)$(BPFTOOL) gen skeleton $< name ntc_bpf > $@
+$(call objects,collector): | $(B)/bpf/ntc.skel.h
+BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+
+# ---- tests ----
+
+UNIT_TESTS := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
+TEST_LIBS := $(B)/libcollector.a $(B)/libaggregator.a $(B)/libgateway.a $(LIB_proto) $(LIB_common)
+
+check: $(UNIT_TESTS:%=$(B)/tests/%)
+	@status=0; for t in $(sort $^); do CK_TIMEOUT_MULTIPLIER=8 $(WRAP) $$t || status=1; done; exit $$status
+
+$(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_LIBS)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group -o $@ $(LIBS_tests)
+$(patsubst %,$(B)/tests/%.o,$(UNIT_TESTS)): | $(B)/bpf/ntc.skel.h
+
+help: ; @sed -n '2,10s/^# *//p' Makefile
+clean: ; rm -rf build
+.PHONY: all check help clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(shell find build -name '*.d' 2>/dev/null)

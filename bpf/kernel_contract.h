@@ -1,0 +1,88 @@
+/* kernel_contract - the maps that the TC programs and the collector share.
+ *
+ * Compiled for both.  A change of any layout here needs a new NTC_LAYOUT: the number is part of the
+ * pin path, so a collector never reads maps of another layout.
+ */
+#ifndef KERNEL_CONTRACT_H
+#define KERNEL_CONTRACT_H
+
+#include "packet_record.h"
+
+#ifndef NTC_LAYOUT
+#define NTC_LAYOUT 1
+#endif
+
+/* Our place among the TC filters of an interface: low enough to see what the usual filters
+ * (automatic priority: 49152) would keep, and a handle nobody else uses by chance ("NTC"). */
+#define NTC_TC_PRIORITY 10
+#define NTC_TC_HANDLE 0x4e5443
+
+enum ntc_list { NTC_BLACK = 0, NTC_WHITE = 1, NTC_LISTS = 2 };
+
+/* Key of `hosts`: the address.  Key of `black_prefixes` and `white_prefixes`: */
+struct ntc_prefix_key {
+    __u32 bits;                 /* 0 to 128 of the mapped form, as BPF_MAP_TYPE_LPM_TRIE wants it */
+    __u8 addr[16];
+};
+
+/* One list's side of an entry.  The counters are added to by the programs (atomically). */
+struct ntc_list_side {
+    __u64 expires_ns;           /* CLOCK_BOOTTIME; 0 = never.  For prefixes the latest of its own and
+                                 * those that contain it: the longest match must not end early */
+    __u64 hit_packets;
+    __u64 hit_bytes;
+    __u64 last_hit_ns;          /* CLOCK_BOOTTIME; 0 = never */
+};
+
+/* Value of `hosts`: an address may stand in both lists. */
+struct ntc_host_entry {
+    __u32 lists;                /* 1 << NTC_BLACK | 1 << NTC_WHITE */
+    __u32 zero;
+    struct ntc_list_side side[NTC_LISTS];
+};
+
+/* Value of `black_prefixes` and `white_prefixes`. */
+struct ntc_prefix_entry {
+    __u32 bits;                 /* as in the key: an IPv6 prefix shorter than 96 bits must not
+                                 * match mapped IPv4 addresses */
+    __u32 zero;
+    struct ntc_list_side side;
+};
+
+/* Value of `counters` (per CPU, one entry).  All cumulative. */
+struct ntc_counters {
+    __u64 packets[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
+    __u64 bytes[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
+    __u64 not_ip_packets;       /* part of packets[]: no IP header, so no record */
+    __u64 not_ip_bytes;
+    __u64 unparsed_packets;     /* part of packets[]: addresses unreadable, so no record */
+    __u64 unparsed_bytes;
+    __u64 ring_lost_records;    /* records that found the ring full */
+    __u64 ring_lost_packets;
+    __u64 ring_lost_bytes;
+};
+
+/* Value of `settings` (array, one entry, mmap()able), written by the collector. */
+struct ntc_settings {
+    __u32 asleep;               /* 1: wake the collector with the next record and set it to 0 */
+    __u32 zero;
+    __u32 host_count;           /* entries in `hosts`: 0 saves the look-up */
+    __u32 prefix_count[NTC_LISTS];
+    __u32 zero2;
+    __u64 bypass[1024];         /* bit p & 63 of word p >> 6: TCP port p is bypassed */
+};
+
+/* Value of `ledger` (array, one entry, mmap()able): what the collector did with the records since
+ * the maps were made.  It is in a pinned map so that it outlives a crash. */
+struct ntc_ledger {
+    __u64 published_records;
+    __u64 published_packets;
+    __u64 published_bytes;
+    __u64 unsubscribed_records; /* nobody was listening */
+    __u64 unsubscribed_packets;
+    __u64 unsubscribed_bytes;
+    __u64 crash_packets;        /* taken from the ring by a process that died before it sent them */
+    __u64 crash_bytes;
+};
+
+#endif

@@ -1,0 +1,48 @@
+/* zsock_setup - the one place where ZeroMQ sockets are made, so that all have the same bounds.
+ *
+ * Every socket has a queue limit, a message limit, time-outs for silent peers and a linger that lets
+ * a clean stop deliver.  libzmq lets a second process steal an ipc path in silence, hence the lock
+ * file beside each bound path.
+ */
+#ifndef ZSOCK_SETUP_H
+#define ZSOCK_SETUP_H
+
+#include <czmq.h>
+
+#define ZSOCK_MAX_MESSAGE (1024 * 1024)     /* bytes; a peer that announces more is cut off */
+
+/* Socket names inside bus.directory, as endpoint suffixes. */
+#define BUS_EVENTS "events"
+#define BUS_COMMANDS "commands"
+#define BUS_SNAPSHOTS "snapshots"
+#define BUS_QUERIES "queries"
+
+/* Write "ipc://DIRECTORY/NAME" into `endpoint`.
+ * Returns 0, or -ENAMETOOLONG when it does not fit a sockaddr_un. */
+int zsock_setup_endpoint(char endpoint[128], const char *directory, const char *name);
+
+/* A socket that is bound, and the lock that keeps its path ours. */
+struct bound_socket {
+    zsock_t *socket;
+    int lock_fd;
+};
+
+/* Make a socket of `type` (ZMQ_XPUB, ZMQ_REP, ...) with `queue` messages per peer, and bind it.
+ * The folder is made if missing (0750); the path is 0660.
+ * Returns 0, -EADDRINUSE when another process holds the path, or another -errno. */
+int zsock_setup_bind(struct bound_socket *ret_bound, int type, const char *endpoint, int queue);
+
+/* Close the socket, remove its path and lock.  Does nothing twice. */
+void zsock_setup_unbind(struct bound_socket *bound);
+
+/* Make a socket of `type` and connect it; the peer need not be there yet.
+ * Returns the socket, which the caller destroys, or NULL (errno is set). */
+zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue);
+
+/* Call `handler` when `socket` has something to read.  Returns 0 or -ENOMEM. */
+int zsock_setup_watch(zloop_t *loop, zsock_t *socket, zloop_reader_fn *handler, void *arg);
+
+/* The uid of the process that sent `message` over ipc, or -ENODATA when the transport has none. */
+long zsock_setup_peer_uid(zmq_msg_t *message);
+
+#endif

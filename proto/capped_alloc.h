@@ -1,0 +1,19 @@
+/* capped_alloc - an allocator for protobuf-c that gives a message a bounded amount of memory.
+ *
+ * A message of 1 MiB can make protobuf-c take 96 MB (an empty sub-message costs two bytes on the
+ * wire).  With the cap, unpacking returns NULL instead.
+ */
+#ifndef CAPPED_ALLOC_H
+#define CAPPED_ALLOC_H
+
+#include <protobuf-c/protobuf-c.h>
+
+struct capped_alloc {
+    ProtobufCAllocator allocator;   /* pass &allocator to unpack and free_unpacked */
+    size_t left;                    /* bytes that may still be taken */
+};
+
+/* Give out at most `cap` bytes.  `self` must stay where it is until the message is freed. */
+void capped_alloc_init(struct capped_alloc *self, size_t cap);
+
+#endif
