@@ -1,0 +1,286 @@
+#include "tc_attachment.h"
+
+#include <assert.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <linux/pkt_sched.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kernel_contract.h"
+#include "link_monitor.h"
+#include "log.h"
+
+struct tc_attachment {
+    link_monitor_t *monitor;
+    const struct config_list *patterns;
+    int program_fds[PACKET_DIRECTIONS];
+    uint32_t interface_count;
+    struct interface_state interfaces[STATUS_MAX_INTERFACES];
+    bool made_clsact[STATUS_MAX_INTERFACES];
+    bool active;                /* tc_attachment_attach() has been called */
+};
+
+static bool is_glob(const char *pattern)
+{
+    return strpbrk(pattern, "*?[") != NULL;
+}
+
+/* Does the configuration ask for this interface?  A glob leaves out the loopback device: what it
+ * carries never leaves the host. */
+static bool is_wanted(const tc_attachment_t *self, const char *name)
+{
+    if (self->patterns->size == 0)
+        return link_monitor_is_default_route(self->monitor, name);
+    for (uint32_t i = 0; i < self->patterns->size; i++) {
+        const char *pattern = self->patterns->items[i];
+        if (strcmp(pattern, name) == 0)
+            return true;
+        if (is_glob(pattern) && strcmp(name, "lo") != 0 && fnmatch(pattern, name, 0) == 0)
+            return true;
+    }
+    return false;
+}
+
+static struct interface_state *find_name(tc_attachment_t *self, const char *name)
+{
+    for (uint32_t i = 0; i < self->interface_count; i++)
+        if (strcmp(self->interfaces[i].name, name) == 0)
+            return &self->interfaces[i];
+    return NULL;
+}
+
+/* The entry of this name, made if need be.  Entries of interfaces that are away give way when the
+ * table is full.  Returns NULL when it is full of interfaces that are there. */
+static struct interface_state *take_name(tc_attachment_t *self, const char *name)
+{
+    struct interface_state *state = find_name(self, name);
+
+    if (state)
+        return state;
+    if (self->interface_count < STATUS_MAX_INTERFACES)
+        state = &self->interfaces[self->interface_count++];
+    for (uint32_t i = 0; !state && i < self->interface_count; i++)
+        if (self->interfaces[i].ifindex == 0)
+            state = &self->interfaces[i];
+    if (!state)
+        return NULL;
+    memset(state, 0, sizeof *state);
+    snprintf(state->name, sizeof state->name, "%s", name);
+    self->made_clsact[state - self->interfaces] = false;
+    return state;
+}
+
+static int attach_direction(const tc_attachment_t *self, uint32_t ifindex,
+                            enum packet_direction direction)
+{
+    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) ifindex,
+                        .attach_point = direction == PACKET_INGRESS ? BPF_TC_INGRESS
+                                                                    : BPF_TC_EGRESS);
+    /* REPLACE swaps the program in place: there is no moment without one. */
+    DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY,
+                        .prog_fd = self->program_fds[direction], .flags = BPF_TC_F_REPLACE);
+
+    return bpf_tc_attach(&hook, &opts);
+}
+
+static bool is_attached(uint32_t ifindex, enum bpf_tc_attach_point point)
+{
+    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) ifindex, .attach_point = point);
+    DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY);
+
+    return bpf_tc_query(&hook, &opts) == 0;
+}
+
+static int attach(tc_attachment_t *self, struct interface_state *state)
+{
+    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) state->ifindex,
+                        .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+    int rc = bpf_tc_hook_create(&hook);
+
+    if (rc == 0)
+        self->made_clsact[state - self->interfaces] = true;
+    else if (rc == -EEXIST)
+        rc = 0;
+    for (int direction = 0; rc == 0 && direction < PACKET_DIRECTIONS; direction++)
+        rc = attach_direction(self, state->ifindex, (enum packet_direction) direction);
+    return rc;
+}
+
+static void attach_and_tell(tc_attachment_t *self, struct interface_state *state)
+{
+    int rc = attach(self, state);
+
+    if (rc == 0) {
+        state->attached = true;
+        state->error[0] = '\0';
+        log_info("watching %s", state->name);
+        return;
+    }
+    state->attached = false;
+    const char *hint = rc == -EPERM ? "; this needs CAP_NET_ADMIN"
+        : rc == -ENOENT || rc == -EOPNOTSUPP ? "; are the kernel modules sch_ingress and cls_bpf there?"
+        : rc == -EINVAL ? "; another kind of TC filter has our priority 10" : "";
+    snprintf(state->error, sizeof state->error, "%s", strerror(-rc));
+    log_error("cannot attach to %s: %s%s", state->name, strerror(-rc), hint);
+}
+
+static void on_link(const char *name, uint32_t ifindex, void *arg)
+{
+    tc_attachment_t *self = arg;
+
+    for (uint32_t i = 0; i < self->interface_count; i++) {      /* renamed */
+        struct interface_state *known = &self->interfaces[i];
+        if (known->ifindex == ifindex && strcmp(known->name, name) != 0) {
+            log_info("%s is now called %s", known->name, name);
+            snprintf(known->name, sizeof known->name, "%s", name);
+            return;
+        }
+    }
+    struct interface_state *state = find_name(self, name);
+    if (state && state->ifindex == ifindex && state->attached)
+        return;
+    if (!is_wanted(self, name))
+        return;
+    state = take_name(self, name);
+    if (!state) {
+        log_error("cannot watch %s: %d interfaces are watched already", name,
+                  STATUS_MAX_INTERFACES);
+        return;
+    }
+    if (state->ifindex != ifindex) {
+        state->ifindex = ifindex;
+        state->attached = false;
+        self->made_clsact[state - self->interfaces] = false;
+    }
+    attach_and_tell(self, state);
+}
+
+static void on_link_gone(uint32_t ifindex, void *arg)
+{
+    tc_attachment_t *self = arg;
+
+    for (uint32_t i = 0; i < self->interface_count; i++) {
+        struct interface_state *state = &self->interfaces[i];
+        if (state->ifindex != ifindex || ifindex == 0)
+            continue;
+        log_warning("%s has vanished; it will be watched again when it returns", state->name);
+        state->ifindex = 0;
+        state->attached = false;
+        state->error[0] = '\0';
+    }
+}
+
+/* Somebody removed a filter or qdisc.  If it was ours, put it back: a blocked address stays
+ * blocked. */
+static void on_filter_gone(uint32_t ifindex, void *arg)
+{
+    tc_attachment_t *self = arg;
+
+    for (uint32_t i = 0; i < self->interface_count; i++) {
+        struct interface_state *state = &self->interfaces[i];
+        if (state->ifindex != ifindex || !state->attached
+            || (is_attached(ifindex, BPF_TC_INGRESS) && is_attached(ifindex, BPF_TC_EGRESS)))
+            continue;
+        log_warning("somebody removed our TC filter from %s: putting it back", state->name);
+        attach_and_tell(self, state);
+    }
+}
+
+int tc_attachment_open(tc_attachment_t **ret_self, const struct config_list *patterns,
+                       int ingress_program_fd, int egress_program_fd)
+{
+    assert(ret_self && patterns);
+
+    tc_attachment_t *self = calloc(1, sizeof *self);
+    if (!self)
+        return -ENOMEM;
+    self->patterns = patterns;
+    self->program_fds[PACKET_INGRESS] = ingress_program_fd;
+    self->program_fds[PACKET_EGRESS] = egress_program_fd;
+    struct link_events events = { on_link, on_link_gone, on_filter_gone, self };
+    int rc = link_monitor_open(&self->monitor, &events, patterns->size == 0);
+    if (rc != 0) {
+        tc_attachment_destroy(&self);
+        return rc;
+    }
+    *ret_self = self;
+    return 0;
+}
+
+uint32_t tc_attachment_attach(tc_attachment_t *self)
+{
+    uint32_t attached = 0;
+
+    link_monitor_list(self->monitor);
+    for (uint32_t i = 0; i < self->patterns->size; i++) {
+        const char *name = self->patterns->items[i];
+        if (!is_glob(name) && !find_name(self, name) && take_name(self, name))
+            log_warning("there is no interface \"%s\"; it will be watched when it appears", name);
+    }
+    for (uint32_t i = 0; i < self->interface_count; i++)
+        attached += self->interfaces[i].attached;
+    if (attached == 0 && self->patterns->size == 0)
+        log_warning("there is no default route; its interface will be watched when it appears");
+    return attached;
+}
+
+int tc_attachment_fd(const tc_attachment_t *self)
+{
+    return link_monitor_fd(self->monitor);
+}
+
+void tc_attachment_on_links(tc_attachment_t *self)
+{
+    link_monitor_on_readable(self->monitor);
+}
+
+uint32_t tc_attachment_states(const tc_attachment_t *self, struct interface_state *states)
+{
+    memcpy(states, self->interfaces, self->interface_count * sizeof *states);
+    return self->interface_count;
+}
+
+static void detach(tc_attachment_t *self, struct interface_state *state)
+{
+    static const enum bpf_tc_attach_point POINTS[] = { BPF_TC_INGRESS, BPF_TC_EGRESS };
+
+    for (int i = 0; i < PACKET_DIRECTIONS; i++) {
+        DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) state->ifindex,
+                            .attach_point = POINTS[i]);
+        DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE,
+                            .priority = NTC_TC_PRIORITY);
+        int rc = bpf_tc_detach(&hook, &opts);
+        if (rc != 0 && rc != -ENOENT)
+            log_warning("cannot detach from %s: %s", state->name, strerror(-rc));
+    }
+    state->attached = false;
+    if (self->made_clsact[state - self->interfaces]
+        && !link_monitor_has_filters(self->monitor, state->ifindex)) {
+        DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) state->ifindex,
+                            .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+        bpf_tc_hook_destroy(&hook);
+    }
+}
+
+void tc_attachment_detach(tc_attachment_t *self)
+{
+    for (uint32_t i = 0; i < self->interface_count; i++)
+        if (self->interfaces[i].attached)
+            detach(self, &self->interfaces[i]);
+}
+
+void tc_attachment_destroy(tc_attachment_t **self_p)
+{
+    assert(self_p);
+
+    if (!*self_p)
+        return;
+    link_monitor_destroy(&(*self_p)->monitor);
+    free(*self_p);
+    *self_p = NULL;
+}
