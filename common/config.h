@@ -72,7 +72,9 @@ struct config {
 /* Fill `config` with the defaults. */
 void config_defaults(struct config *config);
 
-/* Called once per mistake; `line` is 1-based, 0 when there is none. */
+/* Called once per mistake; `line` is 1-based, 0 when there is none.  `file` is the path as given,
+ * "--set" for an assignment, NULL for what concerns several keys.  `message` names the key and
+ * quotes the value. */
 typedef void config_mistake_fn(const char *file, unsigned line, const char *message, void *arg);
 
 /* Read `path` over what `config` holds.  All mistakes are reported, not only the first.

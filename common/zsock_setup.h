@@ -35,7 +35,9 @@ int zsock_setup_bind(struct bound_socket *ret_bound, int type, const char *endpo
 /* Close the socket, remove its path and lock.  Does nothing twice. */
 void zsock_setup_unbind(struct bound_socket *bound);
 
-/* Make a socket of `type` and connect it; the peer need not be there yet.
+/* Make a socket of `type` and connect it; the peer need not be there yet.  A ZMQ_REQ socket may
+ * send again without an answer (late answers are dropped), and its send fails with EAGAIN while no
+ * peer is connected instead of queueing for one that may come much later.
  * Returns the socket, which the caller destroys, or NULL (errno is set). */
 zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue);
 

@@ -1,0 +1,196 @@
+#include "zsock_setup.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#define IPC "ipc://"
+#define LOCK_SUFFIX ".lock"
+#define LOCK_TRIES 16           /* each lost race needs a peer that stops at that moment */
+
+enum {
+    MAX_IPC_PATH = sizeof(((struct sockaddr_un *) NULL)->sun_path) - 1,
+    MAX_LOCK_PATH = MAX_IPC_PATH + sizeof LOCK_SUFFIX,
+    LINGER_MS = 2000,
+    HANDSHAKE_MS = 2000,
+    RECONNECT_MS = 100,
+    RECONNECT_MAX_TCP_MS = 5000,
+    RECONNECT_MAX_IPC_MS = 1000,    /* a local peer that restarts is found within a second */
+};
+
+int zsock_setup_endpoint(char endpoint[128], const char *directory, const char *name)
+{
+    assert(endpoint && directory && name);
+
+    int length = snprintf(endpoint, 128, IPC "%s/%s", directory, name);
+    return length - (int) strlen(IPC) > MAX_IPC_PATH ? -ENAMETOOLONG : 0;
+}
+
+static const char *ipc_path_of(const char *endpoint)
+{
+    return strncmp(endpoint, IPC, strlen(IPC)) == 0 ? endpoint + strlen(IPC) : NULL;
+}
+
+static zsock_t *new_socket(int type, const char *endpoint, int queue)
+{
+    zsock_t *socket = zsock_new(type);
+
+    if (!socket)
+        return NULL;
+    zsock_set_sndhwm(socket, queue);
+    zsock_set_rcvhwm(socket, queue);
+    zsock_set_maxmsgsize(socket, ZSOCK_MAX_MESSAGE);
+    zsock_set_linger(socket, LINGER_MS);
+    zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
+    zsock_set_reconnect_ivl(socket, RECONNECT_MS);
+    zsock_set_reconnect_ivl_max(socket, ipc_path_of(endpoint) ? RECONNECT_MAX_IPC_MS
+                                                              : RECONNECT_MAX_TCP_MS);
+    if (type == ZMQ_REQ) {
+        zsock_set_immediate(socket, 1);
+        zsock_set_req_relaxed(socket, 1);
+        zsock_set_req_correlate(socket, 1);
+    }
+    return socket;
+}
+
+/* Make the folder of `path` if it is missing.  Its own folder must be there. */
+static int make_folder(const char *path)
+{
+    char folder[MAX_IPC_PATH + 1];
+    const char *slash = strrchr(path, '/');
+
+    if (!slash || slash == path)
+        return 0;
+    snprintf(folder, sizeof folder, "%.*s", (int) (slash - path), path);
+    return mkdir(folder, 0750) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+/* Take the lock of `path`.  Whoever stops removes the file it holds, so what was locked may be gone
+ * from the folder by then: only a lock on the file that is still there counts.
+ * Returns the descriptor, -EADDRINUSE when another process holds it, or another -errno. */
+static int take_lock(const char *path)
+{
+    char lock_path[MAX_LOCK_PATH];
+    struct stat held, present;
+
+    snprintf(lock_path, sizeof lock_path, "%s" LOCK_SUFFIX, path);
+    for (int tries = 0; tries < LOCK_TRIES; tries++) {
+        int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0)
+            return -errno;
+        if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+            int error = errno == EWOULDBLOCK ? EADDRINUSE : errno;
+            close(fd);
+            return -error;
+        }
+        if (fstat(fd, &held) == 0 && stat(lock_path, &present) == 0
+            && held.st_ino == present.st_ino && held.st_dev == present.st_dev)
+            return fd;
+        close(fd);
+    }
+    return -EADDRINUSE;
+}
+
+/* Remove the path and its lock file, in this order, and give up the lock. */
+static void release_lock(int lock_fd, const char *path)
+{
+    char lock_path[MAX_LOCK_PATH];
+
+    snprintf(lock_path, sizeof lock_path, "%s" LOCK_SUFFIX, path);
+    unlink(path);
+    unlink(lock_path);
+    close(lock_fd);
+}
+
+int zsock_setup_bind(struct bound_socket *ret_bound, int type, const char *endpoint, int queue)
+{
+    assert(ret_bound && endpoint && queue > 0);
+
+    struct bound_socket bound = { .lock_fd = -1 };
+    const char *path = ipc_path_of(endpoint);
+    int rc = 0;
+
+    if (path && strlen(path) > MAX_IPC_PATH)
+        return -ENAMETOOLONG;
+    if (path && (rc = make_folder(path)) != 0)
+        return rc;
+    if (path && (rc = bound.lock_fd = take_lock(path)) < 0)
+        return rc;
+    bound.socket = new_socket(type, endpoint, queue);
+    if (bound.socket) {
+        /* libzmq makes the path in this call, with what the umask leaves of 0777. */
+        mode_t mask = umask(0117);
+        rc = zsock_bind(bound.socket, "%s", endpoint) < 0 ? -zmq_errno() : 0;
+        umask(mask);
+    } else {
+        rc = -ENOMEM;
+    }
+    if (rc < 0) {
+        zsock_destroy(&bound.socket);
+        if (path)
+            release_lock(bound.lock_fd, path);
+        return rc;
+    }
+    *ret_bound = bound;
+    return 0;
+}
+
+void zsock_setup_unbind(struct bound_socket *bound)
+{
+    assert(bound);
+
+    if (!bound->socket)
+        return;
+    char *endpoint = zsock_last_endpoint(bound->socket);
+    const char *path = endpoint ? ipc_path_of(endpoint) : NULL;
+
+    zsock_destroy(&bound->socket);
+    if (path && bound->lock_fd >= 0)
+        release_lock(bound->lock_fd, path);
+    bound->lock_fd = -1;
+    freen(endpoint);
+}
+
+zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue)
+{
+    assert(endpoint && queue > 0);
+
+    zsock_t *socket = new_socket(type, endpoint, queue);
+
+    if (!socket) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (zsock_connect(socket, "%s", endpoint) != 0) {
+        int error = zmq_errno();
+        zsock_destroy(&socket);
+        errno = error;
+    }
+    return socket;
+}
+
+int zsock_setup_watch(zloop_t *loop, zsock_t *socket, zloop_reader_fn *handler, void *arg)
+{
+    assert(loop && socket && handler);
+
+    if (zloop_reader(loop, socket, handler, arg) != 0)
+        return -ENOMEM;
+    zloop_reader_set_tolerant(loop, socket);
+    return 0;
+}
+
+/* libzmq writes "localhost:UID:GID:PID" from SO_PEERCRED; over tcp the text is a bare address. */
+long zsock_setup_peer_uid(zmq_msg_t *message)
+{
+    const char *address = zmq_msg_gets(message, "Peer-Address");
+    unsigned long uid, gid, pid;
+    int end = 0;
+
+    if (!address || sscanf(address, "localhost:%lu:%lu:%lu%n", &uid, &gid, &pid, &end) != 3
+        || address[end] != '\0')
+        return -ENODATA;
+    return (long) uid;
+}
