@@ -33,7 +33,7 @@ INC_bpf        := bpf common
 INC_collector  := collector common proto bpf $(B)/bpf
 INC_aggregator := aggregator common proto
 INC_gateway    := gateway common proto $(B)/gateway
-INC_tests      := tests common proto collector aggregator gateway bpf $(B)/bpf
+INC_tests      := tests tests/bpf common proto collector aggregator gateway bpf $(B)/bpf
 
 LIBS_collector  := -lbpf -lelf -lz -lczmq -lzmq -lprotobuf-c -lyaml -ljansson -lm
 LIBS_aggregator := -lczmq -lzmq -lprotobuf-c -lyaml -lm
@@ -104,9 +104,21 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_LIBS)
 	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $< -Wl,--start-group $(TEST_LIBS) -Wl,--end-group -o $@ $(LIBS_tests)
 $(patsubst %,$(B)/tests/%.o,$(UNIT_TESTS)): | $(B)/bpf/ntc.skel.h
 
+# The TC programs in the running kernel: needs root.
+BPF_TESTS := $(patsubst tests/bpf/%.c,%,$(wildcard tests/bpf/test_*.c))
+BPF_TEST_PARTS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+
+check-bpf: $(BPF_TESTS:%=$(B)/tests/bpf/%)
+	@status=0; for t in $(sort $^); do CK_TIMEOUT_MULTIPLIER=8 $$t || status=1; done; exit $$status
+
+$(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(BPF_TEST_PARTS) $(B)/libcollector.a $(LIB_proto) $(LIB_common)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_tests)
+$(BPF_TEST_PARTS) $(patsubst %,$(B)/tests/bpf/%.o,$(BPF_TESTS)): | $(B)/bpf/ntc.skel.h
+
 help: ; @sed -n '2,10s/^# *//p' Makefile
 clean: ; rm -rf build
-.PHONY: all check help clean
+.PHONY: all check check-bpf help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

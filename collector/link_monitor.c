@@ -14,7 +14,7 @@
 
 #include "log.h"
 
-#define MAX_LINKS 1024          /* interfaces whose disappearance a re-listing can tell */
+#define MAX_INTERFACES 1024          /* interfaces whose disappearance a re-listing can tell */
 #define ANSWER_TIMEOUT_S 2
 
 struct link_monitor {
@@ -28,9 +28,9 @@ struct link_monitor {
     uint32_t best_ifindex;
     bool found_filter;          /* of the filter dump that is running */
     uint32_t link_count;
-    uint32_t links[MAX_LINKS];  /* ifindexes that exist */
+    uint32_t links[MAX_INTERFACES];  /* ifindexes that exist */
     uint32_t listed_count;
-    uint32_t listed[MAX_LINKS]; /* ifindexes of the link dump that is running */
+    uint32_t listed[MAX_INTERFACES]; /* ifindexes of the link dump that is running */
     char buffer[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
 };
 
@@ -81,7 +81,7 @@ static bool has_index(const uint32_t *indexes, uint32_t count, uint32_t ifindex)
 
 static void remember(uint32_t *indexes, uint32_t *count, uint32_t ifindex)
 {
-    if (*count < MAX_LINKS && !has_index(indexes, *count, ifindex))
+    if (*count < MAX_INTERFACES && !has_index(indexes, *count, ifindex))
         indexes[(*count)++] = ifindex;
 }
 
