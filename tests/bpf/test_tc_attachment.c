@@ -1,0 +1,230 @@
+/* The programs' place on real interfaces, in a network namespace of the test's own. */
+#include "kernel_fixture.h"
+
+#include <bpf/libbpf.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite.h"
+#include "tc_attachment.h"
+
+/* A classic BPF filter of somebody else: one instruction, "no match". */
+#define FOREIGN "bpf bytecode '1,6 0 0 0'"
+
+static tc_attachment_t *attachment;
+static struct config_list patterns;
+
+static void setup(void)
+{
+    ck_assert_int_eq(unshare(CLONE_NEWNET), 0);     /* Check runs each test in its own process */
+    kernel_setup();
+    patterns.size = 0;
+}
+
+static void teardown(void)
+{
+    tc_attachment_destroy(&attachment);
+    kernel_teardown();
+}
+
+__attribute__((format(printf, 1, 2)))
+static void shell(const char *format, ...)
+{
+    char command[512];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(command, sizeof command, format, args);
+    va_end(args);
+    ck_assert_msg(system(command) == 0, "%s", command);
+}
+
+static void watch(const char *pattern)
+{
+    snprintf(patterns.items[patterns.size++], CONFIG_ITEM_SIZE, "%s", pattern);
+}
+
+static uint32_t attach(void)
+{
+    ck_assert_int_eq(tc_attachment_open(&attachment, &patterns,
+                                        kernel_source_program_fd(source, PACKET_INGRESS),
+                                        kernel_source_program_fd(source, PACKET_EGRESS)), 0);
+    return tc_attachment_attach(attachment);
+}
+
+static bool has_ours(const char *interface)
+{
+    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) if_nametoindex(interface),
+                        .attach_point = BPF_TC_INGRESS);
+    DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY);
+
+    return bpf_tc_query(&hook, &opts) == 0;
+}
+
+static struct interface_state state_of(const char *name)
+{
+    struct interface_state states[STATUS_MAX_INTERFACES];
+    uint32_t count = tc_attachment_states(attachment, states);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (strcmp(states[i].name, name) == 0)
+            return states[i];
+    return (struct interface_state) { .name = "" };
+}
+
+/* Handle rtnetlink events until `done` or two seconds have passed. */
+static bool wait_for(bool (*done)(const char *), const char *name)
+{
+    struct pollfd poll_fd = { .fd = tc_attachment_fd(attachment), .events = POLLIN };
+
+    while (!done(name)) {
+        if (poll(&poll_fd, 1, 2000) != 1)
+            return false;
+        tc_attachment_on_links(attachment);
+    }
+    return true;
+}
+
+static bool is_away(const char *name) { return state_of(name).ifindex == 0; }
+static bool is_back(const char *name) { return state_of(name).attached && has_ours(name); }
+
+START_TEST(named_and_globbed_interfaces_are_attached_and_others_left_alone)
+{
+    shell("ip link add lan0 type veth peer name lan1 && ip link add wan0 type veth peer name x0");
+    watch("wan0");
+    watch("lan*");
+    ck_assert_uint_eq(attach(), 3);
+    ck_assert(has_ours("lan0") && has_ours("lan1") && has_ours("wan0"));
+    ck_assert(!has_ours("x0") && !has_ours("lo"));
+}
+END_TEST
+
+START_TEST(a_foreign_filter_survives_start_restart_and_stop)
+{
+    shell("ip link add v0 type veth peer name v1 && tc qdisc add dev v0 clsact"
+          " && tc filter add dev v0 ingress " FOREIGN
+          " && tc filter add dev v0 egress prio 7 " FOREIGN);
+    watch("v0");
+    ck_assert_uint_eq(attach(), 1);
+    tc_attachment_destroy(&attachment);
+    ck_assert(has_ours("v0"));
+    ck_assert_uint_eq(attach(), 1);
+    tc_attachment_detach(attachment);
+    ck_assert(!has_ours("v0"));
+    shell("tc filter show dev v0 ingress | grep -q bytecode");
+    shell("tc filter show dev v0 egress | grep -q bytecode");
+}
+END_TEST
+
+START_TEST(a_stop_leaves_nothing_that_was_not_there)
+{
+    shell("ip link add v0 type veth peer name v1");
+    watch("v0");
+    ck_assert_uint_eq(attach(), 1);
+    shell("tc qdisc show dev v0 | grep -q clsact");
+    tc_attachment_detach(attachment);
+    shell("! tc qdisc show dev v0 | grep -q clsact");
+}
+END_TEST
+
+START_TEST(a_clsact_that_got_a_foreign_filter_meanwhile_stays)
+{
+    shell("ip link add v0 type veth peer name v1");
+    watch("v0");
+    ck_assert_uint_eq(attach(), 1);
+    shell("tc filter add dev v0 egress " FOREIGN);
+    tc_attachment_detach(attachment);
+    shell("tc filter show dev v0 egress | grep -q bytecode");
+}
+END_TEST
+
+START_TEST(an_interface_that_returns_is_watched_again)
+{
+    shell("ip link add v0 type veth peer name v1");
+    watch("v0");
+    ck_assert_uint_eq(attach(), 1);
+    shell("ip link del v0");
+    ck_assert(wait_for(is_away, "v0"));
+    ck_assert(!state_of("v0").attached);
+    shell("ip link add v0 type veth peer name v1");
+    ck_assert(wait_for(is_back, "v0"));
+}
+END_TEST
+
+START_TEST(an_interface_that_does_not_exist_yet_is_shown_and_attached_later)
+{
+    watch("later0");
+    ck_assert_uint_eq(attach(), 0);
+    ck_assert_str_eq(state_of("later0").name, "later0");
+    ck_assert(!state_of("later0").attached);
+    shell("ip link add later0 type veth peer name v1");
+    ck_assert(wait_for(is_back, "later0"));
+}
+END_TEST
+
+START_TEST(a_filter_that_somebody_removes_is_put_back)
+{
+    shell("ip link add v0 type veth peer name v1");
+    watch("v0");
+    ck_assert_uint_eq(attach(), 1);
+    shell("tc filter del dev v0 ingress");
+    ck_assert(!has_ours("v0"));
+    ck_assert(wait_for(is_back, "v0"));
+    shell("tc qdisc del dev v0 clsact");
+    ck_assert(!has_ours("v0"));
+    ck_assert(wait_for(is_back, "v0"));
+}
+END_TEST
+
+START_TEST(without_names_the_default_route_is_followed)
+{
+    shell("ip link add a0 type veth peer name a1 && ip link add b0 type veth peer name b1"
+          " && ip addr add 192.0.2.1/24 dev a0 && ip addr add 198.51.100.1/24 dev b0"
+          " && ip link set a0 up && ip link set a1 up && ip link set b0 up && ip link set b1 up"
+          " && ip route add default via 192.0.2.254 dev a0");
+    ck_assert_uint_eq(attach(), 1);
+    ck_assert(has_ours("a0") && !has_ours("b0"));
+    shell("ip route replace default via 198.51.100.254 dev b0");
+    ck_assert(wait_for(is_back, "b0"));
+}
+END_TEST
+
+START_TEST(a_restart_swaps_programs_without_a_gap)
+{
+    struct interface_state before;
+
+    shell("ip link add v0 type veth peer name v1");
+    watch("v0");
+    ck_assert_uint_eq(attach(), 1);
+    before = state_of("v0");
+    tc_attachment_destroy(&attachment);
+    ck_assert_uint_eq(attach(), 1);
+    ck_assert_uint_eq(state_of("v0").ifindex, before.ifindex);
+    /* Replaced in place: still one filter of ours, not two. */
+    shell("test $(tc filter show dev v0 ingress | grep -c 'handle 0x4e5443') = 1");
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("tc_attachment");
+    TCase *tcase = tcase_create("interfaces");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, named_and_globbed_interfaces_are_attached_and_others_left_alone);
+    tcase_add_test(tcase, a_foreign_filter_survives_start_restart_and_stop);
+    tcase_add_test(tcase, a_stop_leaves_nothing_that_was_not_there);
+    tcase_add_test(tcase, a_clsact_that_got_a_foreign_filter_meanwhile_stays);
+    tcase_add_test(tcase, an_interface_that_returns_is_watched_again);
+    tcase_add_test(tcase, an_interface_that_does_not_exist_yet_is_shown_and_attached_later);
+    tcase_add_test(tcase, a_filter_that_somebody_removes_is_put_back);
+    tcase_add_test(tcase, without_names_the_default_route_is_followed);
+    tcase_add_test(tcase, a_restart_swaps_programs_without_a_gap);
+    suite_add_tcase(suite, tcase);
+    return suite_run(suite);
+}
