@@ -2,11 +2,13 @@
 #   make            build the three programs into build/bin/
 #   make run        install what is missing, build, watch the default route's interface (or IFACE=name)
 #   make demo       the same on synthetic traffic, without privileges
-#   make test       install what is missing, build, run every test
-#   make check      unit tests only         make SAN=1 check   the same under ASan and UBSan
-#   make lint       style and static checks make bench         measure; prints a table
-#   make clean      remove build/           make help          print this text
-#   make V=1 ...    show the commands
+#   make test       install what is missing, build, run every test (needs root)
+#   make check      unit tests only            make SAN=1 check   the same under ASan and UBSan
+#   make check-bpf  the TC programs' tests     make check-e2e     the whole, in network namespaces
+#   make bench      measure; prints a table    make fuzz          fuzz every decoder, FUZZ_S=60 seconds each
+#   make lint       style and static checks    make deps          install what is missing
+#   make clean      remove build/              make help          print this text
+#   make V=1 ...    show the commands          ARGS="--set server.port=9000"   options for run and demo
 
 VERSION := 0.1.0
 , := ,
@@ -116,9 +118,43 @@ $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(BPF_TEST_PARTS) $(B)/libcollect
 	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_tests)
 $(BPF_TEST_PARTS) $(patsubst %,$(B)/tests/bpf/%.o,$(BPF_TESTS)): | $(B)/bpf/ntc.skel.h
 
-help: ; @sed -n '2,10s/^# *//p' Makefile
+# ---- packages, runs ----
+
+BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
+    libzmq3-dev libczmq-dev libcivetweb-dev libprotobuf-c-dev protobuf-c-compiler libyaml-dev \
+    libjansson-dev check tzdata
+TEST_PACKAGES := protobuf-compiler python3-pytest python3-scapy python3-zmq python3-protobuf \
+    iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics \
+    libclang-rt-dev clang-format cppcheck shellcheck
+
+deps: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES)
+deps-test: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+
+# The packages must be there before this Makefile asks for their flags and headers: build in a second
+# make that starts after the installation.
+run: deps
+	@$(MAKE) --no-print-directory all
+	@deploy/run.sh $(BIN) $(if $(IFACE),--set 'network.interfaces=[$(IFACE)]') $(ARGS)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@mkdir -p build/demo
+	@deploy/run.sh $(BIN) --demo --set bus.directory=build/demo/bus \
+	    --set persistence.path=build/demo/lists.json $(ARGS)
+
+test: deps-test
+	@tests/run.sh
+
+check-e2e: all $(B)/proto/ntc_pb2.py
+	@cd tests/e2e && $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
+
+$(B)/proto/ntc_pb2.py: proto/ntc.proto
+	@mkdir -p $(@D); echo "  PROTO $@"
+	$(Q)protoc --python_out=$(@D) -Iproto $<
+
+help: ; @sed -n '2,13s/^#   //p' Makefile
 clean: ; rm -rf build
-.PHONY: all check check-bpf help clean
+.PHONY: all check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

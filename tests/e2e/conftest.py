@@ -1,0 +1,372 @@
+"""Fixtures: NTC's three processes as a user runs them, and networks made of namespaces.
+
+Everything a test starts or makes is taken down by its fixture, also when the test fails; the logs of
+the processes are shown with the failure.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("NTC_BIN", ROOT / "build" / "bin"))
+TIMEOUT_S = 15  # for anything that should happen at once: these machines are busy
+CLONE_NEWNET = 0x40000000
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def wait_until(condition, what, timeout=TIMEOUT_S):
+    """Call `condition` until it returns something true, and return that."""
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {timeout} s: {what}", pytrace=True)
+        time.sleep(0.02)
+
+
+def run(*command, check=True):
+    """Run a command; its output is shown when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if check and done.returncode != 0:
+        pytest.fail(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+    return done
+
+
+class Namespace:
+    """A network namespace, gone when closed."""
+
+    count = 0
+
+    def __init__(self, label):
+        Namespace.count += 1
+        self.name = f"ntc{os.getpid()}-{Namespace.count}-{label}"
+        run("ip", "netns", "add", self.name)
+        self.run("ip", "link", "set", "lo", "up")
+
+    @property
+    def path(self):
+        return f"/run/netns/{self.name}"
+
+    def command(self, *command):
+        """The command as it runs inside; unlike `ip netns exec` this leaves /sys alone."""
+        return ["nsenter", f"--net={self.path}", *map(str, command)]
+
+    def run(self, *command, check=True):
+        return run(*self.command(*command), check=check)
+
+    def popen(self, *command, **options):
+        return subprocess.Popen(self.command(*command), **options)
+
+    @contextlib.contextmanager
+    def inside(self):
+        """This thread is in the namespace: sockets made here stay there."""
+        with open("/proc/thread-self/ns/net") as own, open(self.path) as other:
+            if libc.setns(other.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+            try:
+                yield
+            finally:
+                libc.setns(own.fileno(), CLONE_NEWNET)
+
+    def close(self):
+        for pid in run("ip", "netns", "pids", self.name, check=False).stdout.split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        run("ip", "netns", "del", self.name, check=False)
+
+
+class Network:
+    """Two hosts and one cable: `router` (NTC watches its `port`) and `peer`."""
+
+    router_ip, peer_ip, third_ip = "198.51.100.1", "198.51.100.2", "198.51.100.3"
+    router_ip6, peer_ip6 = "2001:db8::1", "2001:db8::2"
+
+    def __init__(self, quiet=False):
+        self.router, self.peer = Namespace("router"), Namespace("peer")
+        if quiet:  # nothing but what the test sends: no ARP, no IPv6 of the hosts' own
+            for host in (self.router, self.peer):
+                host.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        self.cable("port")
+        for host, device, ip, ip6 in (
+            (self.router, "port", self.router_ip, self.router_ip6),
+            (self.peer, "peer", self.peer_ip, self.peer_ip6),
+        ):
+            if not quiet:
+                host.run("ip", "addr", "add", f"{ip}/24", "dev", device)
+                host.run("ip", "addr", "add", f"{ip6}/64", "dev", device, "nodad")
+            else:
+                host.run("ip", "link", "set", device, "arp", "off")
+        if not quiet:
+            self.peer.run("ip", "addr", "add", f"{self.third_ip}/24", "dev", "peer")
+
+    def cable(self, device):
+        self.router.run("ip", "link", "add", device, "type", "veth", "peer", "name", "peer",
+                        "netns", self.peer.name)
+        self.router.run("ip", "link", "set", device, "up")
+        self.peer.run("ip", "link", "set", "peer", "up")
+
+    def send(self, frames, sender="peer"):
+        """Send scapy packets as they are: from the peer (ingress) or the router (egress)."""
+        host, device = (self.peer, "peer") if sender == "peer" else (self.router, "port")
+        with host.inside(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            raw.bind((device, 0))
+            for frame in frames:
+                raw.send(bytes(frame))
+
+    def ping(self, target, count=3, interval=0.05, host=None, timeout=1, source=None):
+        """Packets that came back."""
+        extra = ["-I", source] if source else []
+        done = (host or self.router).run("ping", "-n", "-q", "-c", str(count), "-i", str(interval),
+                                         "-W", str(timeout), *extra, target, check=False)
+        return int(re.search(r"(\d+) received", done.stdout).group(1))
+
+    def close(self):
+        self.router.close()
+        self.peer.close()
+
+
+class Process:
+    """One of the programs, with its log in a file."""
+
+    def __init__(self, name, command, folder):
+        self.name = name
+        self.log_path = Path(folder) / f"{name}.log"
+        self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self.log_file = open(self.log_path, "ab")
+        self.popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log_file,
+                                      stderr=self.log_file, cwd=folder)
+
+    def log(self):
+        return self.log_path.read_bytes()[self.log_start:].decode(errors="replace")
+
+    def wait_log(self, text):
+        """Wait for a line that matches the expression; return the match."""
+        def find():
+            found = re.search(text, self.log())
+            if not found and self.popen.poll() is not None:
+                pytest.fail(f"{self.name} ended with {self.popen.returncode}:\n{self.log()}")
+            return found
+        return wait_until(find, f"{self.name} logs {text!r}; it says:\n{self.log()}")
+
+    def stop(self, how=signal.SIGTERM):
+        """End it; return (exit code, seconds it took)."""
+        begin = time.monotonic()
+        if self.popen.poll() is None:
+            self.popen.send_signal(how)
+        try:
+            code = self.popen.wait(timeout=TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+            pytest.fail(f"{self.name} did not stop:\n{self.log()}")
+        self.log_file.close()
+        return code, time.monotonic() - begin
+
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rss_bytes(self):
+        pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGESIZE")
+
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Ntc:
+    """A whole NTC in a folder of its own, on a free port."""
+
+    def __init__(self, network=None):
+        self.folder = tempfile.mkdtemp(prefix="ntc-")
+        self.network = network
+        self.bpffs = os.path.join(self.folder, "bpf")
+        self.settings = {
+            "server.port": "0", "server.listen": "127.0.0.1",
+            "bus.directory": os.path.join(self.folder, "bus"), "bus.collector_id": "test",
+            "persistence.path": os.path.join(self.folder, "lists.json"),
+            "network.pin_path": os.path.join(self.bpffs, "ntc"),
+            "network.interfaces": "[port]",
+        }
+        self.processes = {}
+        self.url = None
+        if network:
+            os.mkdir(self.bpffs)
+            run("mount", "-t", "bpf", "bpf", self.bpffs)
+
+    def command(self, program, *options, binary=None):
+        command = [str(binary or BIN / f"ntc-{program}")]
+        for key, value in self.settings.items():
+            command += ["--set", f"{key}={value}"]
+        return command + list(map(str, options))
+
+    def start(self, program, *options, binary=None):
+        command = self.command(program, *options, binary=binary)
+        if program == "collector" and self.network:
+            command = self.network.router.command(*command)
+        process = self.processes[program] = Process(program, command, self.folder)
+        if program == "gateway":
+            self.url = "http://127.0.0.1:" + process.wait_log(r"http://127\.0\.0\.1:(\d+)").group(1)
+        return process
+
+    def start_all(self, *collector_options):
+        """Start the three and wait until they see each other."""
+        self.start("collector", *collector_options)
+        self.start("aggregator")
+        self.start("gateway")
+        self.wait_ready()
+        return self
+
+    def wait_ready(self):
+        def ready():
+            for process in self.processes.values():
+                if process.popen.poll() is not None:
+                    pytest.fail(f"{process.name} ended:\n{process.log()}")
+            return self.get("/readyz").status == 200
+        wait_until(ready, "ready")
+
+    def request(self, method, path, body=None, headers=None, timeout=10):
+        request = urllib.request.Request(self.url + path, data=body, method=method,
+                                         headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout) as answer:
+                return Response(answer.status, answer.headers, answer.read())
+        except urllib.error.HTTPError as error:
+            return Response(error.code, error.headers, error.read())
+
+    def get(self, path, **options):
+        return self.request("GET", path, **options)
+
+    def post(self, path, value, headers=None):
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        return self.request("POST", path, body, {"Content-Type": "application/json",
+                                                 **(headers or {})})
+
+    def delete(self, path):
+        return self.request("DELETE", path)
+
+    def block(self, ip, **more):
+        answer = self.post("/blacklist", {"ip": ip, **more})
+        assert answer.status == 200, answer.text
+        return answer.json()
+
+    def allow(self, ip, **more):
+        answer = self.post("/whitelist", {"ip": ip, **more})
+        assert answer.status == 200, answer.text
+        return answer.json()
+
+    def metrics(self):
+        """{'name{label="value"}': number} of /metrics."""
+        values = {}
+        for line in self.get("/metrics").text.splitlines():
+            if line and not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                values[name] = float(value)
+        return values
+
+    def packets(self, proto=None, direction=None, action=None, what="packets"):
+        """Sum of ntc_packets_total (or bytes) over the labels that are not given."""
+        total = 0
+        for name, value in self.metrics().items():
+            if not name.startswith(f"ntc_{what}_total{{"):
+                continue
+            labels = dict(re.findall(r'(\w+)="([^"]*)"', name))
+            if all(wanted in (None, labels[key]) for key, wanted in
+                   (("proto", proto), ("direction", direction), ("action", action))):
+                total += value
+        return total
+
+    def wait_packets(self, count, **labels):
+        wait_until(lambda: self.packets(**labels) >= count,
+                   f"{count} packets of {labels}, not {self.packets(**labels)}")
+        assert self.packets(**labels) == count
+
+    def flows(self, **query):
+        query = "&".join(f"{key}={value}" for key, value in {"limit": 1000, **query}.items())
+        answer = self.get(f"/api/flows?{query}")
+        assert answer.status == 200, answer.text
+        return answer.json()["flows"]
+
+    def logs(self):
+        return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')}"
+                         for path in sorted(Path(self.folder).glob("*.log")))
+
+    def close(self):
+        for process in self.processes.values():
+            if process.popen.poll() is None:
+                process.popen.kill()
+                process.popen.wait()
+        if self.network:
+            run("umount", "-l", self.bpffs, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@pytest.hookimpl(tryfirst=True, hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" and report.failed:
+        for value in getattr(item, "funcargs", {}).values():
+            if isinstance(value, Ntc):
+                report.sections.append(("logs of the processes", value.logs()[-20000:]))
+
+
+@pytest.fixture
+def network():
+    made = Network()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def quiet_network():
+    made = Network(quiet=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def ntc(network):
+    """NTC on the router of `network`; the test starts what it needs."""
+    made = Ntc(network)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def quiet_ntc(quiet_network):
+    made = Ntc(quiet_network)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def mock_ntc():
+    """NTC without a network, for --mock, --replay and fake peers."""
+    made = Ntc()
+    yield made
+    made.close()
