@@ -118,6 +118,23 @@ $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(BPF_TEST_PARTS) $(B)/libcollect
 	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_tests)
 $(BPF_TEST_PARTS) $(patsubst %,$(B)/tests/bpf/%.o,$(BPF_TESTS)): | $(B)/bpf/ntc.skel.h
 
+# ---- benchmarks ----
+
+BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/bench_*.c)) \
+    $(B)/tests/bench/generator
+
+bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o
+	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+
+$(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
+	@mkdir -p $(@D); echo "  BPF   $@"
+	$(Q)$(CLANG) $(BPF_CFLAGS) -I/usr/include/$(shell $(CC) -print-multiarch) -c $< -o $@
+
+$(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/tests/bpf/frame.o $(TEST_LIBS)
+	@echo "  LD    $@"
+	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $< $(B)/tests/bpf/frame.o -Wl,--start-group $(TEST_LIBS) \
+	    -Wl,--end-group -o $@ $(LIBS_tests)
+
 # ---- packages, runs ----
 
 BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
@@ -154,7 +171,7 @@ $(B)/proto/ntc_pb2.py: proto/ntc.proto
 
 help: ; @sed -n '2,13s/^#   //p' Makefile
 clean: ; rm -rf build
-.PHONY: all check check-bpf check-e2e deps deps-test run demo test help clean
+.PHONY: all bench check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
