@@ -1,0 +1,287 @@
+#include "list_json.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "clock.h"
+#include "list_command.h"
+
+#define MAX_REPORTS 20          /* about single entries; the rest is only counted */
+#define MAX_UNIX_S 100000000000 /* the year 5138: more is a mistake, such as milliseconds */
+
+static const char *const LIST_KEYS[NTC_LISTS] = { "blacklist", "whitelist" };
+
+/* ---- reading ---- */
+
+__attribute__((format(printf, 2, 3)))
+static void problem(struct list_json_reading *reading, const char *format, ...)
+{
+    char sentence[512];
+    va_list args;
+
+    if (reading->problems++ >= MAX_REPORTS)
+        return;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    reading->report(sentence, reading->arg);
+}
+
+/* Read a time in unix seconds.  Absent and null are 0.  Returns 0 or -EINVAL. */
+static int read_time(const json_t *entry, const char *key, uint64_t *ret_unix_ns)
+{
+    const json_t *value = json_object_get(entry, key);
+
+    *ret_unix_ns = 0;
+    if (!value || json_is_null(value))
+        return 0;
+    double seconds = json_number_value(value);
+    if (!json_is_number(value) || seconds < 0 || seconds > MAX_UNIX_S)
+        return -EINVAL;
+    *ret_unix_ns = (uint64_t) (seconds * 1000 + 0.5) * NS_PER_MS;
+    return 0;
+}
+
+/* Cut a reason that is too long where a character ends: the address counts, not the text. */
+static void read_reason(const json_t *value, char reason[LIST_REASON_SIZE])
+{
+    const char *text = json_string_value(value);
+    size_t length = strlen(text);
+
+    if (length >= LIST_REASON_SIZE) {
+        length = LIST_REASON_SIZE - 1;
+        while ((text[length] & 0xc0) == 0x80)
+            length--;
+    }
+    memcpy(reason, text, length);
+    reason[length] = '\0';
+}
+
+static void report_unknown_keys(struct list_json_reading *reading, const json_t *entry,
+                                const char *place)
+{
+    static const char *const KNOWN[] = { "ip", "expires", "reason", "added", NULL };
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *) entry, key, value) {
+        int i = 0;
+        while (KNOWN[i] && strcmp(KNOWN[i], key) != 0)
+            i++;
+        if (!KNOWN[i])
+            problem(reading, "%s: the key \"%.40s\" is unknown: it is ignored", place, key);
+    }
+}
+
+/* Fill `ret_entry` from an object.  Returns the address text, or NULL after reporting. */
+static const char *read_object(struct list_json_reading *reading, const json_t *object,
+                               const char *place, struct ip_list_entry *ret_entry,
+                               char reason[LIST_REASON_SIZE])
+{
+    const json_t *ip = json_object_get(object, "ip");
+    const json_t *reason_value = json_object_get(object, "reason");
+    uint64_t expires_unix_ns;
+
+    report_unknown_keys(reading, object, place);
+    if (!json_is_string(ip)) {
+        problem(reading, "%s: has no \"ip\" with an address in quotes: it is not used", place);
+        return NULL;
+    }
+    if (read_time(object, "expires", &expires_unix_ns) != 0
+        || read_time(object, "added", &ret_entry->added_unix_ns) != 0) {
+        problem(reading, "%s: \"expires\" and \"added\" must be unix times in seconds: it is not "
+                "used", place);
+        return NULL;
+    }
+    if (reason_value && !json_is_null(reason_value)) {
+        if (!json_is_string(reason_value)) {
+            problem(reading, "%s: \"reason\" must be text in quotes: it is not used", place);
+            return NULL;
+        }
+        read_reason(reason_value, reason);
+    }
+    if (expires_unix_ns != 0) {
+        int64_t expires_ns = (int64_t) expires_unix_ns - reading->wall_offset_ns;
+        ret_entry->expires_ns = expires_ns > 1 ? (uint64_t) expires_ns : 1;
+    }
+    return json_string_value(ip);
+}
+
+/* Returns 0, also when the entry was reported and left out, or -ENOSPC or -ENOMEM. */
+static int read_entry(ip_list_t *lists, enum ntc_list list, const json_t *value, size_t position,
+                      struct list_json_reading *reading)
+{
+    char place[48], why[200], reason[LIST_REASON_SIZE] = "";
+    struct ip_list_entry entry = { .reason = reason };
+    const char *text = json_string_value(value);
+
+    snprintf(place, sizeof place, "%s, entry %zu", LIST_KEYS[list], position + 1);
+    if (json_is_object(value)) {
+        text = read_object(reading, value, place, &entry, reason);
+        if (!text)
+            return 0;
+    }
+    if (!text) {
+        problem(reading, "%s: is neither an address in quotes nor an object: it is not used",
+                place);
+        return 0;
+    }
+    if (ip_prefix_parse(text, &entry.prefix, why, sizeof why) != 0) {
+        problem(reading, "%s: %s: it is not used", place, why);
+        return 0;
+    }
+    if (entry.expires_ns != 0 && entry.expires_ns <= reading->boot_ns)
+        return 0;
+    return ip_list_load(lists, list, &entry);
+}
+
+static int read_list(ip_list_t *lists, enum ntc_list list, const json_t *root,
+                     struct list_json_reading *reading)
+{
+    const json_t *array = json_object_get(root, LIST_KEYS[list]), *value;
+    size_t i, without_room = 0;
+
+    json_array_foreach(array, i, value) {
+        int rc = read_entry(lists, list, value, i, reading);
+        if (rc == -ENOSPC)
+            without_room++;
+        else if (rc != 0)
+            return rc;
+    }
+    if (without_room > 0) {
+        char sentence[160];
+        snprintf(sentence, sizeof sentence, "%s: there is no room for %zu entries: raise "
+                 "network.hosts or network.prefixes", LIST_KEYS[list], without_room);
+        reading->report(sentence, reading->arg);
+        reading->problems += (uint32_t) without_room;
+    }
+    return 0;
+}
+
+/* Is this a lists file at all? */
+static int check_root(const json_t *root, struct list_json_reading *reading, char *why,
+                      size_t why_size)
+{
+    const char *key;
+    json_t *value;
+
+    if (!json_is_object(root)) {
+        snprintf(why, why_size, "it is not {\"blacklist\": [...], \"whitelist\": [...]}");
+        return -EBADMSG;
+    }
+    json_object_foreach((json_t *) root, key, value) {
+        bool known = strcmp(key, LIST_KEYS[NTC_BLACK]) == 0
+            || strcmp(key, LIST_KEYS[NTC_WHITE]) == 0;
+        if (known && !json_is_array(value)) {
+            snprintf(why, why_size, "\"%s\" is not a list in square brackets", key);
+            return -EBADMSG;
+        }
+        if (!known)
+            problem(reading, "the key \"%.40s\" is unknown: it is ignored", key);
+    }
+    return 0;
+}
+
+int list_json_read(ip_list_t *lists, const char *bytes, size_t size,
+                   struct list_json_reading *reading, char *why, size_t why_size)
+{
+    assert(lists && bytes && reading && reading->report && why);
+
+    json_error_t error;
+    json_t *root = NULL;
+    int rc = -EBADMSG;
+
+    reading->problems = 0;
+    if (size == 0) {
+        snprintf(why, why_size, "it is empty (0 bytes)");
+        return -EBADMSG;
+    }
+    root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
+    if (!root) {
+        snprintf(why, why_size, "line %d, column %d: %s", error.line, error.column, error.text);
+        return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
+    }
+    rc = check_root(root, reading, why, why_size);
+    for (int list = 0; rc == 0 && list < NTC_LISTS; list++)
+        rc = read_list(lists, (enum ntc_list) list, root, reading);
+    if (reading->problems > MAX_REPORTS) {
+        char sentence[64];
+        snprintf(sentence, sizeof sentence, "%" PRIu32 " more entries are wrong",
+                 reading->problems - MAX_REPORTS);
+        reading->report(sentence, reading->arg);
+    }
+    ip_list_settle(lists);
+    json_decref(root);
+    return rc;
+}
+
+/* ---- writing ---- */
+
+static void write_text(FILE *file, const char *text)
+{
+    putc_unlocked('"', file);
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"' || *c == '\\')
+            putc_unlocked('\\', file);
+        if ((unsigned char) *c < 0x20)
+            fprintf(file, "\\u%04x", *c);
+        else
+            putc_unlocked(*c, file);
+    }
+    putc_unlocked('"', file);
+}
+
+/* Rounded up to a millisecond: an entry never ends early. */
+static void write_time(FILE *file, const char *key, uint64_t unix_ns)
+{
+    uint64_t ms = (unix_ns + NS_PER_MS - 1) / NS_PER_MS;
+
+    fprintf(file, ",\"%s\":%" PRIu64, key, ms / 1000);
+    if (ms % 1000 != 0)
+        fprintf(file, ".%03" PRIu64, ms % 1000);
+}
+
+static void write_entry(FILE *file, const struct ip_list_entry *entry, int64_t wall_offset_ns)
+{
+    char text[IP_PREFIX_TEXT_SIZE];
+
+    ip_prefix_format(&entry->prefix, text);
+    if (entry->expires_ns == 0 && entry->added_unix_ns == 0 && entry->reason[0] == '\0') {
+        write_text(file, text);
+        return;
+    }
+    fputs("{\"ip\":", file);
+    write_text(file, text);
+    if (entry->expires_ns != 0)
+        write_time(file, "expires", entry->expires_ns + (uint64_t) wall_offset_ns);
+    if (entry->added_unix_ns != 0)
+        write_time(file, "added", entry->added_unix_ns);
+    if (entry->reason[0] != '\0') {
+        fputs(",\"reason\":", file);
+        write_text(file, entry->reason);
+    }
+    putc_unlocked('}', file);
+}
+
+int list_json_write(const ip_list_t *lists, int64_t wall_offset_ns, FILE *file)
+{
+    assert(lists && file);
+
+    errno = 0;
+    putc_unlocked('{', file);
+    for (int list = 0; list < NTC_LISTS; list++) {
+        uint32_t size = ip_list_size(lists, (enum ntc_list) list);
+        fprintf(file, "%s\"%s\":[", list > 0 ? ",\n" : "", LIST_KEYS[list]);
+        for (uint32_t i = 0; i < size; i++) {
+            fputs(i > 0 ? ",\n" : "\n", file);
+            write_entry(file, ip_list_at(lists, (enum ntc_list) list, i), wall_offset_ns);
+        }
+        putc_unlocked(']', file);
+    }
+    fputs("}\n", file);
+    return fflush(file) != 0 || ferror(file) ? -(errno ? errno : EIO) : 0;
+}

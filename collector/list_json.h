@@ -1,0 +1,36 @@
+/* list_json - the lists as JSON text: {"blacklist":[...],"whitelist":[...]}.
+ *
+ * An entry is "192.0.2.1" or {"ip":"192.0.2.0/24","expires":1767225600.5,"added":...,"reason":"x"}
+ * with times in unix seconds.  In memory expiry is boot time: a clock that jumps moves nothing.
+ */
+#ifndef LIST_JSON_H
+#define LIST_JSON_H
+
+#include <stdio.h>
+
+#include "ip_list.h"
+
+#define LIST_JSON_MAX_BYTES (64u << 20)
+
+/* Called with a sentence for people about something that is wrong. */
+typedef void list_report_fn(const char *sentence, void *arg);
+
+struct list_json_reading {
+    uint64_t boot_ns;           /* now: what has expired by then is left out */
+    int64_t wall_offset_ns;     /* unix time - boot time */
+    list_report_fn *report;
+    void *arg;
+    uint32_t problems;          /* out: entries and keys that were not used as they stand */
+};
+
+/* Read the text into `lists`, which must be empty.  A single entry that is wrong is reported with
+ * its place and value and left out; an unknown key is reported and ignored.
+ * Returns 0, -EBADMSG when the text as a whole is no lists file (`why`, at least 256 bytes, says
+ * why; the lists are still empty), or -ENOMEM. */
+int list_json_read(ip_list_t *lists, const char *bytes, size_t size,
+                   struct list_json_reading *reading, char *why, size_t why_size);
+
+/* Write the lists.  Returns 0, or -errno when `file` took not all of it. */
+int list_json_write(const ip_list_t *lists, int64_t wall_offset_ns, FILE *file);
+
+#endif
