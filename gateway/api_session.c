@@ -92,7 +92,12 @@ static void on_config_value(const char *block, const char *key, const char *valu
         json_put_object(&listing->json, block);
         listing->block = block;
     }
-    json_put_string(&listing->json, key, value);
+    json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);     /* most YAML values are JSON too */
+    if (parsed)
+        json_put_raw(&listing->json, key, value);
+    else
+        json_put_string(&listing->json, key, value);
+    json_decref(parsed);
 }
 
 int api_session_config(struct http_exchange *exchange, int unused)

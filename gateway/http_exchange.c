@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
-#include "socket_takeover.h"
+#include "http_server.h"
 
 #define SECURITY_HEADERS                                                                           \
     "Content-Security-Policy: default-src 'self'; base-uri 'none'; form-action 'self'; "           \
@@ -194,8 +194,7 @@ static void drop_large(struct http_exchange *self)
     uint64_t now_ns, end_ns = clock_monotonic_ns() + DROP_MS * NS_PER_MS;
     size_t dropped = 0;
     struct pollfd item = {
-        .fd = socket_takeover_find(self->info->remote_addr, (uint16_t) self->info->remote_port,
-                                   (uint16_t) self->info->server_port),
+        .fd = http_server_descriptor(self),
         .events = POLLIN,
     };
 

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "connection_cap.h"
 #include "http_exchange.h"
 #include "log.h"
 #include "routes.h"
@@ -19,22 +20,16 @@
 
 enum {
     STOP_POLL_MS = 5,
-    MAX_CAPPED = 2048,          /* connections that can be counted at once */
-};
-
-/* A connection that civetweb holds. */
-struct held {
-    bool is_used;
-    bool is_unlimited;
-    uint32_t addr;              /* IPv4, network order */
+    QUEUE = 64,                 /* connections that wait for a thread */
+    OTHER_DESCRIPTORS = 192,    /* the bus, files, civetweb itself: about 60 are in use */
 };
 
 struct http_server {
     struct gateway *gateway;
     struct mg_context *context;
-    uint16_t port;
-    pthread_mutex_t lock;       /* of `held` */
-    struct held held[MAX_CAPPED];
+    atomic_uint port;           /* 0 until it is known */
+    int end;                    /* civetweb's descriptors are below, taken ones are not */
+    connection_cap_t *cap;
     atomic_uint streams;        /* live-event clients that hold a thread */
     atomic_bool keep_streams;
     atomic_bool stopped;        /* mg_stop() has returned */
@@ -81,68 +76,13 @@ static int on_log(const struct mg_connection *connection, const char *message)
     return 1;
 }
 
-/* Take a place for a connection.  Returns it, or NULL when its address has enough of them. */
-static struct held *hold(http_server_t *self, uint32_t addr, bool is_unlimited)
-{
-    struct held *place = NULL;
-    uint32_t of_addr = 0;
-
-    pthread_mutex_lock(&self->lock);
-    for (unsigned i = 0; i < MAX_CAPPED; i++) {
-        struct held *held = &self->held[i];
-        of_addr += held->is_used && held->addr == addr;
-        if (!held->is_used && !place)
-            place = held;
-    }
-    if (!is_unlimited && of_addr >= self->gateway->config->server.connections_per_ip)
-        place = NULL;
-    if (place)
-        *place = (struct held) { .is_used = true, .is_unlimited = is_unlimited, .addr = addr };
-    pthread_mutex_unlock(&self->lock);
-    return place;
-}
-
-/* Tell a peer that has too many connections, and let its thread go at once. */
-static void turn_away(const struct mg_request_info *info)
-{
-    static const char ANSWER[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                                 "Content-Type: " HTTP_TYPE_JSON "\r\n"
-                                 "Retry-After: 2\r\nConnection: close\r\n\r\n"
-                                 "{\"ok\":false,\"error\":\"too many connections from here\"}";
-    int fd = socket_takeover_find(info->remote_addr, (uint16_t) info->remote_port,
-                                  (uint16_t) info->server_port);
-
-    if (fd < 0)
-        return;
-    ssize_t sent = send(fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void) sent;
-    shutdown(fd, SHUT_RDWR);
-}
-
 static int on_connection(const struct mg_connection *connection, void **connection_data)
 {
     http_server_t *self = server_of(connection);
-    const struct mg_request_info *info = mg_get_request_info(connection);
-    struct in_addr addr = { 0 };
 
-    inet_pton(AF_INET, info->remote_addr, &addr);
-    *connection_data = hold(self, addr.s_addr,
-                            access_peer_is_unlimited(self->gateway->access, info->remote_addr));
-    if (!*connection_data)
-        turn_away(info);
+    (void) connection_data;
+    connection_cap_enforce(self->cap, (uint16_t) self->port);
     return 0;
-}
-
-static void on_closed(const struct mg_connection *connection)
-{
-    http_server_t *self = server_of(connection);
-    struct held *held = mg_get_user_connection_data(connection);
-
-    if (!held)
-        return;
-    pthread_mutex_lock(&self->lock);
-    held->is_used = false;
-    pthread_mutex_unlock(&self->lock);
 }
 
 /* ---- live events ---- */
@@ -186,16 +126,16 @@ static int stream_here(struct http_exchange *exchange, int slot)
     return 200;
 }
 
-static int stream_taken(struct http_exchange *exchange, int slot, int fd)
+/* Serve the slot on `copy`, which is `fd` where civetweb does not look. */
+static int stream_taken(struct http_exchange *exchange, int slot, int fd, int copy)
 {
-    int taken = -1;
-
-    if (http_reply_stream(exchange, "text/event-stream", STREAM_BEGIN))
-        taken = socket_takeover_take(fd);
-    if (taken >= 0)
-        sse_clients_start(exchange->gateway->sse, slot, taken);
-    else
+    if (http_reply_stream(exchange, "text/event-stream", STREAM_BEGIN)
+        && socket_takeover_detach(fd) == 0) {
+        sse_clients_start(exchange->gateway->sse, slot, copy);
+    } else {
         sse_clients_cancel(exchange->gateway->sse, slot);
+        close(copy);
+    }
     return 200;
 }
 
@@ -217,7 +157,6 @@ static int reply_no_slot(struct http_exchange *exchange, int error)
 int http_server_stream(struct http_exchange *exchange, const struct event_filter *filter)
 {
     http_server_t *self = exchange->server;
-    const struct mg_request_info *info = exchange->info;
     uint32_t per_address = exchange->access.is_unlimited
                                ? 0 : self->gateway->config->server.connections_per_ip;
 
@@ -227,11 +166,19 @@ int http_server_stream(struct http_exchange *exchange, const struct event_filter
                                    per_address);
     if (slot < 0)
         return reply_no_slot(exchange, slot);
-    int fd = atomic_load(&self->keep_streams)
-                 ? -ENOENT
-                 : socket_takeover_find(info->remote_addr, (uint16_t) info->remote_port,
-                                        (uint16_t) info->server_port);
-    return fd >= 0 ? stream_taken(exchange, slot, fd) : stream_here(exchange, slot);
+    int fd = atomic_load(&self->keep_streams) ? -ENOENT : http_server_descriptor(exchange);
+    int copy = fd < 0 ? fd : socket_takeover_copy(fd, self->end);
+    return copy < 0 ? stream_here(exchange, slot) : stream_taken(exchange, slot, fd, copy);
+}
+
+int http_server_descriptor(const struct http_exchange *exchange)
+{
+    const struct mg_request_info *info = exchange->info;
+
+    return exchange->server ? socket_takeover_find(exchange->server->end, info->remote_addr,
+                                                   (uint16_t) info->remote_port,
+                                                   (uint16_t) exchange->server->port)
+                            : -ENOENT;
 }
 
 void http_server_keep_streams(http_server_t *self) { atomic_store(&self->keep_streams, true); }
@@ -258,14 +205,14 @@ static int probe_address(const char *address, uint32_t port)
 static int start(http_server_t *self, char why[256])
 {
     const struct config *config = self->gateway->config;
-    char ports[96], threads[16];
+    char ports[96], threads[16], queue[16];
     const struct mg_callbacks callbacks = {
         .begin_request = on_request, .http_error = on_error, .log_message = on_log,
-        .init_connection = on_connection, .connection_closed = on_closed,
+        .init_connection = on_connection,
     };
     const char *options[] = {
         "listening_ports", ports, "num_threads", threads,
-        "connection_queue", "64", "listen_backlog", "256",
+        "connection_queue", queue, "listen_backlog", "256",
         "request_timeout_ms", "5000", "enable_keep_alive", "yes", "keep_alive_timeout_ms", "1000",
         "tcp_nodelay", "1", "max_request_size", "8192",
         "decode_url", "no", "decode_query_string", "no",
@@ -277,6 +224,7 @@ static int start(http_server_t *self, char why[256])
 
     snprintf(ports, sizeof ports, "%s:%u", config->server.listen, config->server.port);
     snprintf(threads, sizeof threads, "%u", config->server.connections);
+    snprintf(queue, sizeof queue, "%d", QUEUE);
     int rc = probe_address(config->server.listen, config->server.port);
     if (rc == 0) {
         self->context = mg_start(&callbacks, self, options);
@@ -288,7 +236,7 @@ static int start(http_server_t *self, char why[256])
         return rc;
     }
     if (mg_get_server_ports(self->context, 1, &bound) == 1)
-        self->port = (uint16_t) bound.port;
+        atomic_store(&self->port, (unsigned) bound.port);
     return 0;
 }
 
@@ -302,8 +250,10 @@ int http_server_open(struct gateway *gateway, http_server_t **ret_server, char w
         return -ENOMEM;
     }
     self->gateway = gateway;
-    pthread_mutex_init(&self->lock, NULL);
-    int rc = start(self, why);
+    self->end = (int) gateway->config->server.connections + QUEUE + OTHER_DESCRIPTORS;
+    self->cap = connection_cap_new(self->end, gateway->config->server.connections_per_ip,
+                                   gateway->access);
+    int rc = self->cap ? start(self, why) : -ENOMEM;
     if (rc == 0)
         *ret_server = self;
     else
@@ -324,7 +274,7 @@ static void *stop_context(void *arg)
  * only every two seconds. */
 static void wake_acceptor(const http_server_t *self)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(self->port) };
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t) self->port) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
@@ -349,13 +299,13 @@ void http_server_destroy(http_server_t **self_p)
         while (!atomic_load(&self->stopped)) {
             usleep(STOP_POLL_MS * 1000);
             wake_acceptor(self);
-            socket_takeover_shut_all(self->port);   /* threads that wait for a request */
+            socket_takeover_shut_all(self->end, (uint16_t) self->port);   /* threads that wait for a request */
         }
         pthread_join(thread, NULL);
     }
-    pthread_mutex_destroy(&self->lock);
+    connection_cap_destroy(&self->cap);
     free(self);
     *self_p = NULL;
 }
 
-uint16_t http_server_port(const http_server_t *self) { return self->port; }
+uint16_t http_server_port(const http_server_t *self) { return (uint16_t) self->port; }

@@ -26,6 +26,9 @@ void http_server_destroy(http_server_t **self_p);
 
 uint16_t http_server_port(const http_server_t *self);       /* the one bound to, also with port 0 */
 
+/* The descriptor of a request's connection, or -ENOENT. */
+int http_server_descriptor(const struct http_exchange *exchange);
+
 /* Turn a request into a client for live events; answers an error if that cannot be.
  * Returns the HTTP status. */
 int http_server_stream(struct http_exchange *exchange, const struct event_filter *filter);

@@ -120,6 +120,12 @@ void json_put_null(struct json_writer *self, const char *key)
     text_buffer_puts(self->out, "null");
 }
 
+void json_put_raw(struct json_writer *self, const char *key, const char *json)
+{
+    begin_value(self, key);
+    text_buffer_puts(self->out, json);
+}
+
 void json_put_number(struct json_writer *self, const char *key, double value, int decimals)
 {
     char text[400];             /* DBL_MAX has 309 digits */

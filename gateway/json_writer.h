@@ -34,6 +34,9 @@ void json_put_signed(struct json_writer *self, const char *key, int64_t value);
 void json_put_bool(struct json_writer *self, const char *key, bool value);
 void json_put_null(struct json_writer *self, const char *key);
 
+/* Write text that is JSON already. */
+void json_put_raw(struct json_writer *self, const char *key, const char *json);
+
 /* Write a number with at most `decimals` (0 to 9) digits behind the point; null if not finite. */
 void json_put_number(struct json_writer *self, const char *key, double value, int decimals);
 

@@ -46,12 +46,11 @@ static const struct command_option OPTIONS[] = {
     { 0 },
 };
 
-/* Connections and clients for live events each need a descriptor, and those taken over from civetweb
- * live in the upper half. */
+/* Connections and clients for live events each need a descriptor. */
 static void raise_descriptor_limit(const struct config *config)
 {
     struct rlimit limit;
-    rlim_t wanted = 4096 + config->server.connections + config->server.sse_clients;
+    rlim_t wanted = 1024 + config->server.connections + config->server.sse_clients;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
         return;

@@ -3,70 +3,61 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_BASE = 2048 };
+enum { FIRST = 3 };             /* standard input, output and error are none of ours */
 
-/* Both ends of an IPv4 connection.  Returns false when `fd` is none. */
-static bool ends_of(int fd, struct sockaddr_in *ret_own, struct sockaddr_in *ret_peer)
+bool socket_takeover_peer(int fd, uint16_t port, struct takeover_peer *ret_peer)
 {
-    socklen_t own_size = sizeof *ret_own, peer_size = sizeof *ret_peer;
-
-    return getpeername(fd, (struct sockaddr *) ret_peer, &peer_size) == 0
-           && ret_peer->sin_family == AF_INET && peer_size == sizeof *ret_peer
-           && getsockname(fd, (struct sockaddr *) ret_own, &own_size) == 0;
-}
-
-int socket_takeover_base(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 2 * MAX_BASE)
-        return (int) limit.rlim_cur / 2;
-    return MAX_BASE;
-}
-
-int socket_takeover_find(const char *peer_addr, uint16_t peer_port, uint16_t port)
-{
-    struct in_addr wanted;
     struct sockaddr_in own, peer;
+    socklen_t own_size = sizeof own, peer_size = sizeof peer;
+
+    if (getpeername(fd, (struct sockaddr *) &peer, &peer_size) < 0 || peer.sin_family != AF_INET
+        || getsockname(fd, (struct sockaddr *) &own, &own_size) < 0 || own.sin_port != htons(port))
+        return false;
+    *ret_peer = (struct takeover_peer) { .addr = peer.sin_addr.s_addr, .port = peer.sin_port };
+    return true;
+}
+
+int socket_takeover_find(int end, const char *peer_addr, uint16_t peer_port, uint16_t port)
+{
+    struct takeover_peer peer;
+    struct in_addr wanted;
 
     if (inet_pton(AF_INET, peer_addr, &wanted) != 1)
         return -ENOENT;
-    for (int fd = 3, end = socket_takeover_base(); fd < end; fd++)
-        if (ends_of(fd, &own, &peer) && peer.sin_addr.s_addr == wanted.s_addr
-            && peer.sin_port == htons(peer_port) && own.sin_port == htons(port))
+    for (int fd = FIRST; fd < end; fd++)
+        if (socket_takeover_peer(fd, port, &peer) && peer.addr == wanted.s_addr
+            && peer.port == htons(peer_port))
             return fd;
     return -ENOENT;
 }
 
-int socket_takeover_take(int fd)
+int socket_takeover_copy(int fd, int base)
 {
-    int taken = fcntl(fd, F_DUPFD_CLOEXEC, socket_takeover_base());
-    int dummy = taken < 0 ? -1 : socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, base);
 
-    if (dummy < 0 || dup3(dummy, fd, O_CLOEXEC) < 0) {
-        int error = errno;
-        if (taken >= 0)
-            close(taken);
-        if (dummy >= 0)
-            close(dummy);
-        return -error;
-    }
-    close(dummy);
-    return taken;
+    return copy < 0 ? -errno : copy;
 }
 
-void socket_takeover_shut_all(uint16_t port)
+int socket_takeover_detach(int fd)
 {
-    struct sockaddr_in own, peer;
+    int dummy = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    for (int fd = 3, end = socket_takeover_base(); fd < end; fd++)
-        if (ends_of(fd, &own, &peer) && own.sin_port == htons(port))
+    if (dummy < 0)
+        return -errno;
+    int rc = dup3(dummy, fd, O_CLOEXEC) < 0 ? -errno : 0;
+    close(dummy);
+    return rc;
+}
+
+void socket_takeover_shut_all(int end, uint16_t port)
+{
+    struct takeover_peer peer;
+
+    for (int fd = FIRST; fd < end; fd++)
+        if (socket_takeover_peer(fd, port, &peer))
             shutdown(fd, SHUT_RDWR);
 }
