@@ -143,12 +143,12 @@ static bool is_allowed_host(const access_t *self, const struct authority *host)
     return false;
 }
 
-/* Names under which a router finds itself on its own network: none of these can be had on the public
- * DNS, so none can be rebound. */
+/* Names under which a router finds itself on its own network: none of these can be had on the
+ * public DNS, so none can be rebound. */
 static bool is_own_name(const access_t *self, const char *host)
 {
-    static const char *const SUFFIXES[] = { "", ".local", ".lan", ".home", ".home.arpa", ".internal",
-                                            ".localdomain" };
+    static const char *const SUFFIXES[]
+        = { "", ".local", ".lan", ".home", ".home.arpa", ".internal", ".localdomain" };
     size_t length = strlen(self->own_name);
 
     if (length == 0 || strncasecmp(host, self->own_name, length) != 0)
@@ -180,8 +180,9 @@ static bool is_foreign_script(const struct access_request *request)
            && !(request->fetch_mode && strcasecmp(request->fetch_mode, "navigate") == 0);
 }
 
-/* A session may change something only when the browser says that our own page asked: it sends Origin
- * with every POST and DELETE.  (With a GET it may send neither, so there a session is enough.) */
+/* A session may change something only when the browser says that our own page asked: it sends
+ * Origin with every POST and DELETE.  (With a GET it may send neither, so there a session is
+ * enough.) */
 static bool is_same_origin(const struct access_request *request, const struct authority *host)
 {
     if (request->origin)
@@ -221,8 +222,8 @@ static enum session_rights rights_of_token(const access_t *self, const char *tok
 
 /* Try a token for `client`.  Returns its rights, -EACCES when it is wrong, -EAGAIN when the client
  * must wait. */
-static int try_token(access_t *self, const struct ip_addr *client, const char *token, uint64_t now_ns,
-                     unsigned *ret_wait_s)
+static int try_token(access_t *self, const struct ip_addr *client, const char *token,
+                     uint64_t now_ns, unsigned *ret_wait_s)
 {
     int rc = -EAGAIN;
 
@@ -294,9 +295,9 @@ static void refuse(struct access_verdict *verdict, int status, const char *forma
 }
 
 /* Look at what the request shows.  Returns false when it shows a wrong token. */
-static bool weigh(access_t *self, const struct access_request *request, const struct authority *host,
-                  enum access_class class, bool is_local, uint64_t now_ns,
-                  struct access_verdict *verdict)
+static bool weigh(access_t *self, const struct access_request *request,
+                  const struct authority *host, enum access_class class, bool is_local,
+                  uint64_t now_ns, struct access_verdict *verdict)
 {
     const char *bearer = request->authorization;
     int rights = SESSION_NONE;
@@ -334,8 +335,10 @@ struct access_verdict access_judge(access_t *self, const struct access_request *
         return verdict;
     }
     if (!is_known_host(self, &host)) {
-        refuse(&verdict, 403, "the host \"%.80s\" is not known here: use the address, or add the name to "
-               "server.allowed_hosts", host.host);
+        refuse(&verdict, 403,
+               "the host \"%.80s\" is not known here: use the address, or add the name to "
+               "server.allowed_hosts",
+               host.host);
         return verdict;
     }
     if ((class == ACCESS_CHANGE || class == ACCESS_LOGIN) ? is_foreign(request, &host)

@@ -1,8 +1,8 @@
 /* access - who may read, who may change, and who tries to trick a browser into it.
  *
- * A change needs the admin token (as Bearer, or as a session with a same-origin Origin) or a client on
- * this host that names it by a loopback Host.  Whatever another site's page sends is refused.  The
- * rules are told to people in docs/api.md.
+ * A change needs the admin token (as Bearer, or as a session with a same-origin Origin) or a client
+ * on this host that names it by a loopback Host.  Whatever another site's page sends is refused.
+ * The rules are told to people in docs/api.md.
  */
 #ifndef ACCESS_H
 #define ACCESS_H

@@ -102,9 +102,10 @@ static int take_ttl(struct http_exchange *exchange, struct list_request *request
         return 0;
     json_int_t seconds = json_integer_value(ttl);
     if (seconds < 1 || seconds > MAX_TTL_S)
-        return http_reply_error(exchange, 400, NULL, "ttl: %lld is no number of seconds from 1 to %lld; "
-                                "leave it out for an entry that stays", (long long) seconds,
-                                MAX_TTL_S);
+        return http_reply_error(exchange, 400, NULL,
+                                "ttl: %lld is no number of seconds from 1 to %lld; "
+                                "leave it out for an entry that stays",
+                                (long long) seconds, MAX_TTL_S);
     request->ttl_s = (uint64_t) seconds;
     return 0;
 }
@@ -171,8 +172,10 @@ static void write_expiry(struct json_writer *json, uint64_t expires_unix_ns, uin
     if (expires_unix_ns == 0)
         json_put_null(json, "ttl");
     else
-        json_put_unsigned(json, "ttl", expires_unix_ns > now_unix_ns
-                                       ? (expires_unix_ns - now_unix_ns + NS_PER_S - 1) / NS_PER_S : 0);
+        json_put_unsigned(json, "ttl",
+                          expires_unix_ns > now_unix_ns
+                              ? (expires_unix_ns - now_unix_ns + NS_PER_S - 1) / NS_PER_S
+                              : 0);
 }
 
 static void write_entry(struct json_writer *json, const struct list_entry_row *entry,

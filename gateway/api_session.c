@@ -50,13 +50,14 @@ int api_session_login(struct http_exchange *exchange, int unused)
     if (status != 200)
         return status;
     int rc = access_login(exchange->gateway->access, &exchange->access.client,
-                          json_string_value(json_object_get(body, "token")), clock_monotonic_ns(), id,
-                          &wait_s);
+                          json_string_value(json_object_get(body, "token")), clock_monotonic_ns(),
+                          id, &wait_s);
     json_decref(body);
     if (rc == -EAGAIN) {
         snprintf(headers, sizeof headers, NO_STORE "Retry-After: %u\r\n", wait_s);
         return http_reply_error(exchange, 429, headers,
-                                "there were too many wrong tokens from this address: wait %u s", wait_s);
+                                "there were too many wrong tokens from this address: wait %u s",
+                                wait_s);
     }
     if (rc == -EACCES)
         return http_reply_error(exchange, 401, NULL, "the token is wrong");
@@ -92,7 +93,7 @@ static void on_config_value(const char *block, const char *key, const char *valu
         json_put_object(&listing->json, block);
         listing->block = block;
     }
-    json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL);     /* most YAML values are JSON too */
+    json_t *parsed = json_loads(value, JSON_DECODE_ANY, NULL); /* most YAML values are JSON too */
     if (parsed)
         json_put_raw(&listing->json, key, value);
     else

@@ -1,4 +1,5 @@
-/* api_session - who is asking: GET /api/session, POST /api/login, POST /api/logout; GET /api/config.
+/* api_session - who is asking: GET /api/session, POST /api/login, POST /api/logout; GET
+ * /api/config.
  */
 #ifndef API_SESSION_H
 #define API_SESSION_H

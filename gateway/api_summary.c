@@ -127,7 +127,8 @@ static void write_collector(struct json_writer *json, const struct collector_sta
                             double age_s)
 {
     const struct collector_status *status = &collector->status;
-    uint64_t up_ns = status->clock_ns > status->started_ns ? status->clock_ns - status->started_ns : 0;
+    uint64_t up_ns
+        = status->clock_ns > status->started_ns ? status->clock_ns - status->started_ns : 0;
     char boot_id[20];
 
     snprintf(boot_id, sizeof boot_id, "%016" PRIx64, status->boot_id);

@@ -55,8 +55,10 @@ static int parse_sort(struct table_query *query, const struct query_params *para
 static int parse_page(struct table_query *query, const struct query_params *params,
                       char why[QUERY_WHY_SIZE])
 {
-    if (query_params_number(params, "limit", 1, QUERY_MAX_LIMIT, DEFAULT_LIMIT, &query->limit, why) < 0
-        || query_params_number(params, "offset", 0, QUERY_MAX_DEPTH - 1, 0, &query->offset, why) < 0)
+    if (query_params_number(params, "limit", 1, QUERY_MAX_LIMIT, DEFAULT_LIMIT, &query->limit, why)
+            < 0
+        || query_params_number(params, "offset", 0, QUERY_MAX_DEPTH - 1, 0, &query->offset, why)
+               < 0)
         return -EINVAL;
     if (query->offset + query->limit > QUERY_MAX_DEPTH) {
         snprintf(why, QUERY_WHY_SIZE, "offset: %u and limit: %u reach deeper than %d: filter more",
@@ -92,7 +94,8 @@ static int fetch(struct http_exchange *exchange, struct table_query *query, stru
     free(question);
     free(answer);
     if (rc == -EBADMSG || rc == -ENOMEM)
-        return http_reply_error(exchange, 500, NULL, "the aggregator's answer cannot be understood");
+        return http_reply_error(exchange, 500, NULL,
+                                "the aggregator's answer cannot be understood");
     if (rc < 0)
         return http_reply_away(exchange,
                                "the aggregator does not answer: is ntc-aggregator running?");
@@ -112,7 +115,8 @@ static void begin_page(struct json_writer *json, const struct table_page *page)
 
 int api_tables_flows(struct http_exchange *exchange, int unused)
 {
-    static const char *const KNOWN[] = { "limit", "offset", "sort", "order", EVENT_FILTER_PARAMS, NULL };
+    static const char *const KNOWN[]
+        = { "limit", "offset", "sort", "order", EVENT_FILTER_PARAMS, NULL };
     struct table_query query = { .table = QUERY_FLOWS };
     struct query_params params;
     struct event_filter filter;

@@ -61,7 +61,7 @@ int bus_client_call(bus_client_t *self, const uint8_t *question, size_t size,
                     uint8_t **ret_answer, size_t *ret_answer_size)
 {
     struct call call = { .question = question, .size = size, .began_ns = clock_monotonic_ns() };
-    uint64_t end_ns = call.began_ns + 2 * BUS_CALL_MS * NS_PER_MS;  /* the reactor ends it earlier */
+    uint64_t end_ns = call.began_ns + 2 * BUS_CALL_MS * NS_PER_MS; /* the reactor ends it earlier */
     struct timespec end = { .tv_sec = (time_t) (end_ns / NS_PER_S),
                             .tv_nsec = (long) (end_ns % NS_PER_S) };
     pthread_condattr_t clock;

@@ -24,10 +24,9 @@ void bus_client_stop(bus_client_t *self);
 /* After bus_client_stop(), when no thread calls any more. */
 void bus_client_destroy(bus_client_t **self_p);
 
-/* Ask and wait for the answer, at most BUS_CALL_MS.  Any thread but the reactor's.  The caller frees
- * *ret_answer.
- * Returns 0, -EHOSTUNREACH when the peer is not there, -ETIMEDOUT when it does not answer, -ENOMEM,
- * or -ESHUTDOWN. */
+/* Ask and wait for the answer, at most BUS_CALL_MS.  Any thread but the reactor's.  The caller
+ * frees *ret_answer. Returns 0, -EHOSTUNREACH when the peer is not there, -ETIMEDOUT when it does
+ * not answer, -ENOMEM, or -ESHUTDOWN. */
 int bus_client_call(bus_client_t *self, const uint8_t *question, size_t size,
                     uint8_t **ret_answer, size_t *ret_answer_size);
 

@@ -1,7 +1,7 @@
 /* bus_receiver - takes snapshots always, and events only while somebody watches them.
  *
- * Without a subscriber the collectors encode nothing, so the sockets to them exist only while there is
- * a client for live events.
+ * Without a subscriber the collectors encode nothing, so the sockets to them exist only while there
+ * is a client for live events.
  */
 #ifndef BUS_RECEIVER_H
 #define BUS_RECEIVER_H

@@ -158,7 +158,8 @@ unsigned event_feed_add(event_feed_t *self, const struct packet_view *view)
 
     pthread_mutex_lock(&self->lock);
     struct collector *collector = find_collector(self, view->header.collector_id);
-    uint64_t missing = collector ? missing_before(collector, &view->header, view->size) : view->size;
+    uint64_t missing
+        = collector ? missing_before(collector, &view->header, view->size) : view->size;
     for (unsigned i = 0; i < FEED_CHANNELS; i++) {
         if (self->channels[i].readers == 0)
             continue;
@@ -188,7 +189,8 @@ void event_feed_restart(event_feed_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
-void event_feed_read(event_feed_t *self, unsigned channel, uint64_t position, struct feed_page *page)
+void event_feed_read(event_feed_t *self, unsigned channel, uint64_t position,
+                     struct feed_page *page)
 {
     assert(channel < FEED_CHANNELS && page);
 

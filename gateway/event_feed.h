@@ -45,14 +45,15 @@ void event_feed_restart(event_feed_t *self);
 
 /* What a channel has for a reader. */
 struct feed_page {
-    uint64_t first;             /* position of events[0]; larger than asked: those between are gone */
+    uint64_t first; /* position of events[0]; larger than asked: those between are gone */
     uint32_t count;
     uint64_t gaps;              /* records missed on the bus since the channel began */
     struct shown_event events[FEED_DEPTH];
 };
 
 /* Copy what channel `channel` has from `position` on. */
-void event_feed_read(event_feed_t *self, unsigned channel, uint64_t position, struct feed_page *page);
+void event_feed_read(event_feed_t *self, unsigned channel, uint64_t position,
+                     struct feed_page *page);
 
 /* The id of the collector that `index` stands for; valid as long as the feed. */
 const char *event_feed_collector(const event_feed_t *self, uint16_t index);

@@ -29,9 +29,11 @@ int event_filter_parse(struct event_filter *ret_filter, const struct query_param
     if ((ip && parse_prefix(&filter, ip, why) < 0)
         || query_params_number(params, "port", 1, 65535, 0, &port, why) < 0
         || query_params_word(params, "proto", PACKET_GROUP_WORDS, PACKET_GROUPS, &group, why) < 0
-        || query_params_word(params, "action", PACKET_ACTION_WORDS, PACKET_ACTIONS, &action, why) < 0
+        || query_params_word(params, "action", PACKET_ACTION_WORDS, PACKET_ACTIONS, &action, why)
+               < 0
         || query_params_word(params, "direction", PACKET_DIRECTION_WORDS, PACKET_DIRECTIONS,
-                             &direction, why) < 0)
+                             &direction, why)
+               < 0)
         return -EINVAL;
     filter.port = (uint16_t) port;
     filter.group = (uint8_t) (1 + group);

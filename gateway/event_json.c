@@ -91,7 +91,8 @@ size_t event_json_format(const struct shown_event *event, const char *interface,
     end = put_addr(PUT(end, "\",\"dst\":\""), record->dst_addr);
     end = put_number(PUT(end, "\",\"src_port\":"), record->src_port);
     end = put_number(PUT(end, ",\"dst_port\":"), record->dst_port);
-    end = put_text(PUT(end, ",\"proto\":\""), PACKET_GROUP_WORDS[packet_group_of(record->protocol)]);
+    end = put_text(PUT(end, ",\"proto\":\""),
+                   PACKET_GROUP_WORDS[packet_group_of(record->protocol)]);
     end = put_text(PUT(end, "\",\"action\":\""), PACKET_ACTION_WORDS[record->action & 3]);
     end = put_text(PUT(end, "\",\"direction\":\""), PACKET_DIRECTION_WORDS[record->direction & 1]);
     end = put_number(PUT(end, "\",\"ip_version\":"), record->ip_version);

@@ -63,8 +63,8 @@ static bool is_kept(const struct http_exchange *self)
 }
 
 /* Write the head; `length` is a header line or "". */
-static bool write_head(struct http_exchange *self, int status, const char *type, const char *headers,
-                       const char *length, bool keep)
+static bool write_head(struct http_exchange *self, int status, const char *type,
+                       const char *headers, const char *length, bool keep)
 {
     char head[HEAD_SIZE];
     int size = snprintf(head, sizeof head,
@@ -86,7 +86,8 @@ int http_reply(struct http_exchange *self, int status, const char *type, const c
 
     if (status != 304)
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", size);
-    if (write_head(self, status, type, headers, length, is_kept(self)) && !self->is_head && size > 0)
+    if (write_head(self, status, type, headers, length, is_kept(self)) && !self->is_head
+        && size > 0)
         mg_write(self->connection, body, size);
     return status;
 }
@@ -101,8 +102,8 @@ int http_reply_json(struct http_exchange *self, int status, struct text_buffer *
     return status;
 }
 
-static int reply_error(struct http_exchange *self, int status, const char *headers, const char *format,
-                       va_list args)
+static int reply_error(struct http_exchange *self, int status, const char *headers,
+                       const char *format, va_list args)
 {
     char sentence[512];
     struct text_buffer text = text_buffer_of(8 * sizeof sentence);
@@ -300,17 +301,19 @@ static long read_whole(struct http_exchange *self, char *bytes)
     return got < 0 ? -1 : size;
 }
 
-static int parse_body(struct http_exchange *self, const struct body_field *fields, const char *bytes,
-                      size_t size, json_t **ret_object)
+static int parse_body(struct http_exchange *self, const struct body_field *fields,
+                      const char *bytes, size_t size, json_t **ret_object)
 {
     json_error_t error;
 
     if (is_nested_too_deep(bytes, size))
-        return http_reply_error(self, 400, NULL, "the body is nested more than %d deep", MAX_NESTING);
+        return http_reply_error(self, 400, NULL, "the body is nested more than %d deep",
+                                MAX_NESTING);
     json_t *object = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, &error);
     if (!object)
-        return http_reply_error(self, 400, NULL, "the body is no valid JSON: line %d, column %d: %s",
-                                error.line, error.column, error.text);
+        return http_reply_error(self, 400, NULL,
+                                "the body is no valid JSON: line %d, column %d: %s", error.line,
+                                error.column, error.text);
     int status = check_fields(self, fields, object);
     if (status == 200)
         *ret_object = object;
@@ -325,11 +328,13 @@ int http_read_body(struct http_exchange *self, const struct body_field *fields, 
     int status;
 
     if (!is_json_type(http_header(self, "Content-Type")))
-        status = http_reply_error(self, 415, NULL, "send the body as Content-Type: " HTTP_TYPE_JSON);
+        status
+            = http_reply_error(self, 415, NULL, "send the body as Content-Type: " HTTP_TYPE_JSON);
     else if (announced < 0 && !http_header(self, "Transfer-Encoding"))
         status = http_reply_error(self, 411, NULL, "send a Content-Length");
     else if (announced > HTTP_BODY_MAX)
-        status = http_reply_error(self, 413, NULL, "the body is longer than %d bytes", HTTP_BODY_MAX);
+        status
+            = http_reply_error(self, 413, NULL, "the body is longer than %d bytes", HTTP_BODY_MAX);
     else
         status = 0;
     if (status != 0) {
@@ -342,7 +347,8 @@ int http_read_body(struct http_exchange *self, const struct body_field *fields, 
         return http_reply_error(self, 500, NULL, "out of memory");
     long size = read_whole(self, bytes);
     if (size > HTTP_BODY_MAX)
-        status = http_reply_error(self, 413, NULL, "the body is longer than %d bytes", HTTP_BODY_MAX);
+        status
+            = http_reply_error(self, 413, NULL, "the body is longer than %d bytes", HTTP_BODY_MAX);
     else if (size < 0 || (announced >= 0 && size != announced))
         status = http_reply_error(self, 400, NULL, "the body did not come whole");
     else

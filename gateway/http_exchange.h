@@ -1,7 +1,7 @@
 /* http_exchange - one request and its answer, as the handlers see them.
  *
- * Every answer carries the same security headers and its length (or is chunked), so that connections
- * can be kept.  No data of a request ever goes into a header.
+ * Every answer carries the same security headers and its length (or is chunked), so that
+ * connections can be kept.  No data of a request ever goes into a header.
  */
 #ifndef HTTP_EXCHANGE_H
 #define HTTP_EXCHANGE_H
@@ -34,8 +34,8 @@ const char *http_header(const struct http_exchange *self, const char *name);
 
 unsigned http_header_count(const struct http_exchange *self, const char *name);
 
-/* Answer with `size` bytes.  `headers` are further header lines, each ended by "\r\n", or NULL: then
- * nothing is to be stored ("Cache-Control: no-store").  Returns the status. */
+/* Answer with `size` bytes.  `headers` are further header lines, each ended by "\r\n", or NULL:
+ * then nothing is to be stored ("Cache-Control: no-store").  Returns the status. */
 int http_reply(struct http_exchange *self, int status, const char *type, const char *headers,
                const void *body, size_t size);
 
@@ -71,7 +71,8 @@ struct body_field {
 /* Read the request's JSON object, whose members must be those of `fields`.
  * Returns 200 with the object, which the caller json_decref()s, or the status of the error that has
  * been answered (400, 411, 413, 415). */
-int http_read_body(struct http_exchange *self, const struct body_field *fields, json_t **ret_object);
+int http_read_body(struct http_exchange *self, const struct body_field *fields,
+                   json_t **ret_object);
 
 /* Read and drop a body that nobody wants, so that the answer is not lost with it. */
 void http_drop_body(struct http_exchange *self);

@@ -202,7 +202,7 @@ static int probe_address(const char *address, uint32_t port)
     return rc;
 }
 
-static int start(http_server_t *self, char why[256])
+static int start(http_server_t *self, char why[512])
 {
     const struct config *config = self->gateway->config;
     char ports[96], threads[16], queue[16];
@@ -231,7 +231,7 @@ static int start(http_server_t *self, char why[256])
         rc = self->context ? 0 : -EIO;
     }
     if (rc < 0) {
-        snprintf(why, 256, "cannot listen on %s port %u: %s", config->server.listen,
+        snprintf(why, 512, "cannot listen on %s port %u: %s", config->server.listen,
                  config->server.port, rc == -EIO ? "civetweb does not start" : strerror(-rc));
         return rc;
     }
@@ -240,13 +240,13 @@ static int start(http_server_t *self, char why[256])
     return 0;
 }
 
-int http_server_open(struct gateway *gateway, http_server_t **ret_server, char why[256])
+int http_server_open(struct gateway *gateway, http_server_t **ret_server, char why[512])
 {
     assert(gateway && ret_server && why);
 
     http_server_t *self = calloc(1, sizeof *self);
     if (!self) {
-        snprintf(why, 256, "out of memory");
+        snprintf(why, 512, "out of memory");
         return -ENOMEM;
     }
     self->gateway = gateway;
@@ -299,7 +299,8 @@ void http_server_destroy(http_server_t **self_p)
         while (!atomic_load(&self->stopped)) {
             usleep(STOP_POLL_MS * 1000);
             wake_acceptor(self);
-            socket_takeover_shut_all(self->end, (uint16_t) self->port);   /* threads that wait for a request */
+            socket_takeover_shut_all(self->end,
+                                     (uint16_t) self->port); /* threads that wait for a request */
         }
         pthread_join(thread, NULL);
     }

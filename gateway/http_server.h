@@ -1,7 +1,7 @@
 /* http_server - the one door to civetweb: its options, its threads, its connections.
  *
- * civetweb keeps a thread for each connection, so silent peers are its weakness: time-outs are short
- * and each address may hold only so many connections.  It hands every request to routes.
+ * civetweb keeps a thread for each connection, so silent peers are its weakness: time-outs are
+ * short and each address may hold only so many connections.  It hands every request to routes.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -18,7 +18,7 @@ typedef struct http_server http_server_t;
 /* Listen on server.listen and server.port and serve with `gateway`, which must outlive the object.
  * `why` gets a sentence when that fails.
  * Returns 0, -EADDRINUSE, -ENOMEM or another -errno. */
-int http_server_open(struct gateway *gateway, http_server_t **ret_server, char why[256]);
+int http_server_open(struct gateway *gateway, http_server_t **ret_server, char why[512]);
 
 /* Answer nothing more, end all threads, free the object: within a few milliseconds if the handlers
  * return, so stop what they wait for first. */

@@ -100,7 +100,8 @@ static int fetch_page(bus_client_t *bus, struct list_request *request, struct li
     return rc;
 }
 
-static int fetch_all(bus_client_t *bus, enum list_name list, struct list_pages *pages, bool is_strict)
+static int fetch_all(bus_client_t *bus, enum list_name list, struct list_pages *pages,
+                     bool is_strict)
 {
     struct list_request request = { .op = LIST_OP_LIST, .list = list, .limit = LIST_PAGE_MAX };
     uint64_t version = 0;

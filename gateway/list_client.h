@@ -24,9 +24,9 @@ struct list_pages {
     } *pages;
 };
 
-/* Fetch the whole list.  If it changes meanwhile, begin again, a few times; after that the pages may
- * mix two versions: an entry that stayed is there once all the same.
- * Returns 0 with pages the caller clears, or as list_client_call() does. */
+/* Fetch the whole list.  If it changes meanwhile, begin again, a few times; after that the pages
+ * may mix two versions: an entry that stayed is there once all the same. Returns 0 with pages the
+ * caller clears, or as list_client_call() does. */
 int list_client_fetch(bus_client_t *bus, enum list_name list, struct list_pages *ret_pages);
 
 void list_pages_clear(struct list_pages *pages);

@@ -34,7 +34,8 @@ static void put_escaped(struct text_buffer *text, const char *value)
     }
 }
 
-/* Write name{key="value",...,collector="id"}; a NULL key ends the labels, `collector` < 0 means none. */
+/* Write name{key="value",...,collector="id"}; a NULL key ends the labels, `collector` < 0 means
+ * none. */
 static void put_name(struct page *self, const char *name, int collector, const char *const *labels)
 {
     bool with_collector = collector >= 0 && self->snapshot->collector_count > 1;
@@ -94,7 +95,8 @@ static void write_whole(struct page *self)
     gauge(self, "ntc_snapshot_age_seconds", "Seconds since the aggregator was heard.",
           self->input->view.age_s);
     gauge(self, "ntc_sse_clients", "Clients for live events.", self->input->sse_clients);
-    family(self, "ntc_sse_missed_events_total", "counter", "Events that clients were told they missed.");
+    family(self, "ntc_sse_missed_events_total", "counter",
+           "Events that clients were told they missed.");
     put_whole(self, "ntc_sse_missed_events_total", -1, LABELS(), self->input->sse_missed);
     if (self->input->view.state == PEER_AWAY)
         return;
@@ -102,7 +104,8 @@ static void write_whole(struct page *self)
           snapshot->packets_per_second);
     gauge(self, "ntc_bytes_per_second", "Bytes per second over the last minute.",
           snapshot->bytes_per_second);
-    gauge(self, "ntc_active_ips", "Source addresses seen in the last minute.", snapshot->active_ips);
+    gauge(self, "ntc_active_ips", "Source addresses seen in the last minute.",
+          snapshot->active_ips);
     gauge(self, "ntc_active_flows", "Flows in the flow table.", snapshot->active_flows);
 }
 
@@ -115,7 +118,8 @@ static void write_verdicts(struct page *self, const char *name, const char *help
     family(self, name, "counter", help);
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++) {
         for (unsigned i = 0; i < STATUS_COUNTERS; i++) {
-            unsigned action = i % PACKET_ACTIONS, direction = i / PACKET_ACTIONS % PACKET_DIRECTIONS;
+            unsigned action = i % PACKET_ACTIONS,
+                     direction = i / PACKET_ACTIONS % PACKET_DIRECTIONS;
             unsigned group = i / PACKET_ACTIONS / PACKET_DIRECTIONS;
             if (self->totals[c].packets[i] == 0 && action != PACKET_PASS && action != PACKET_DROP)
                 continue;
@@ -141,7 +145,8 @@ static void write_losses(struct page *self, const char *name, const char *help, 
 
 static void write_ledger(struct page *self)
 {
-    write_losses(self, "ntc_lost_packets_total", "Packets that were not accounted, by stage.", false);
+    write_losses(self, "ntc_lost_packets_total", "Packets that were not accounted, by stage.",
+                 false);
     write_losses(self, "ntc_lost_bytes_total", "Bytes that were not accounted, by stage.", true);
     family(self, "ntc_ledger_difference_packets", "gauge", "Packets the ledger cannot explain.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
@@ -151,7 +156,8 @@ static void write_ledger(struct page *self)
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
         put_whole(self, "ntc_ledger_in_flight_packets", (int) c, LABELS(),
                   self->totals[c].in_flight_packets);
-    family(self, "ntc_unparsed_packets_total", "counter", "Packets whose addresses could not be read.");
+    family(self, "ntc_unparsed_packets_total", "counter",
+           "Packets whose addresses could not be read.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
         put_whole(self, "ntc_unparsed_packets_total", (int) c, LABELS(),
                   self->snapshot->collectors[c].status.unparsed_packets);
@@ -170,7 +176,8 @@ static void write_interfaces(struct page *self)
         const struct collector_status *status = &self->snapshot->collectors[c].status;
         for (uint32_t i = 0; i < status->interface_count; i++)
             put_whole(self, "ntc_interface_attached", (int) c,
-                      LABELS("interface", status->interfaces[i].name), status->interfaces[i].attached);
+                      LABELS("interface", status->interfaces[i].name),
+                      status->interfaces[i].attached);
     }
 }
 
@@ -216,7 +223,8 @@ static void write_tables(struct page *self)
     for (uint32_t i = 0; i < snapshot->table_count; i++)
         put_whole(self, "ntc_table_capacity", -1, LABELS("table", snapshot->tables[i].name),
                   snapshot->tables[i].capacity);
-    family(self, "ntc_table_evicted_total", "counter", "Entries pushed out or refused by a full table.");
+    family(self, "ntc_table_evicted_total", "counter",
+           "Entries pushed out or refused by a full table.");
     for (uint32_t i = 0; i < snapshot->table_count; i++)
         put_whole(self, "ntc_table_evicted_total", -1, LABELS("table", snapshot->tables[i].name),
                   snapshot->tables[i].evicted + snapshot->tables[i].refused);
@@ -228,8 +236,8 @@ static double ports_of(const struct address_row *row) { return row->unique_dst_p
 static double syn_of(const struct address_row *row) { return (double) row->syn; }
 static double ack_of(const struct address_row *row) { return (double) row->ack; }
 
-static void write_top(struct page *self, const char *name, const char *help, const struct top_rows *top,
-                      double (*value_of)(const struct address_row *row))
+static void write_top(struct page *self, const char *name, const char *help,
+                      const struct top_rows *top, double (*value_of)(const struct address_row *row))
 {
     char addr[IP_TEXT_SIZE];
 
@@ -250,8 +258,8 @@ static void write_addresses(struct page *self)
               &snapshot->top_bytes, bytes_of);
     write_top(self, "ntc_ip_unique_dst_ports", "Different destination ports in a minute, top 10.",
               &snapshot->top_ports, ports_of);
-    write_top(self, "ntc_ip_syn_count", "TCP SYN without ACK in a minute, top 10.", &snapshot->top_syn,
-              syn_of);
+    write_top(self, "ntc_ip_syn_count", "TCP SYN without ACK in a minute, top 10.",
+              &snapshot->top_syn, syn_of);
     write_top(self, "ntc_ip_ack_count", "TCP packets with ACK in a minute, top 10.",
               &snapshot->top_ack, ack_of);
 }
@@ -277,7 +285,8 @@ static void write_cost(struct page *self, const char *name, const char *type, co
 
 static void write_processes(struct page *self)
 {
-    write_cost(self, "ntc_process_cpu_seconds_total", "counter", "CPU time used since start.", cpu_of);
+    write_cost(self, "ntc_process_cpu_seconds_total", "counter", "CPU time used since start.",
+               cpu_of);
     write_cost(self, "ntc_process_resident_memory_bytes", "gauge", "Resident memory.", memory_of);
     write_cost(self, "ntc_process_open_fds", "gauge", "Open file descriptors.", fds_of);
 }

@@ -81,7 +81,8 @@ static int add_param(struct query_params *self, char *pair, const char *const *k
         *equals = '\0';
     char *value = equals ? equals + 1 : pair + strlen(pair);
     if (!decode(pair) || !decode(value))
-        return refuse(why, "a parameter has a bad %%-escape or a control character: write %%XX with "
+        return refuse(why,
+                      "a parameter has a bad %%-escape or a control character: write %%XX with "
                       "two hexadecimal digits");
     if (!is_known(known, pair)) {
         join(known, -1, names, sizeof names);
@@ -128,8 +129,9 @@ const char *query_params_get(const struct query_params *self, const char *name)
     return NULL;
 }
 
-int query_params_number(const struct query_params *self, const char *name, uint32_t min, uint32_t max,
-                        uint32_t fallback, uint32_t *ret_value, char why[QUERY_WHY_SIZE])
+int query_params_number(const struct query_params *self, const char *name, uint32_t min,
+                        uint32_t max, uint32_t fallback, uint32_t *ret_value,
+                        char why[QUERY_WHY_SIZE])
 {
     const char *text = query_params_get(self, name);
     uint64_t value = 0;

@@ -31,8 +31,9 @@ const char *query_params_get(const struct query_params *self, const char *name);
 
 /* Read the value of `name` as a decimal number from `min` to `max`; `fallback` when absent.
  * Returns 0, or -EINVAL with a sentence in `why`. */
-int query_params_number(const struct query_params *self, const char *name, uint32_t min, uint32_t max,
-                        uint32_t fallback, uint32_t *ret_value, char why[QUERY_WHY_SIZE]);
+int query_params_number(const struct query_params *self, const char *name, uint32_t min,
+                        uint32_t max, uint32_t fallback, uint32_t *ret_value,
+                        char why[QUERY_WHY_SIZE]);
 
 /* Read the value of `name` as one of `words`, in any case.  *ret_index is -1 when absent.
  * Returns 0, or -EINVAL with a sentence in `why`. */

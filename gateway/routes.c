@@ -88,7 +88,8 @@ static int find_path(struct http_exchange *exchange)
     char location[192];
 
     if (!is_plain_path(path))
-        return http_reply_error(exchange, 400, NULL, "the path has characters or parts that no path "
+        return http_reply_error(exchange, 400, NULL,
+                                "the path has characters or parts that no path "
                                 "here has: no escapes, no \"..\", no \"//\"");
     if (strncmp(path, base, length) != 0 || (path[length] != '/' && path[length] != '\0'))
         return http_reply_error(exchange, 404, NULL, "there is nothing here");
@@ -212,8 +213,8 @@ static int check_access(struct http_exchange *exchange, enum access_class class)
                  exchange->access.retry_after_s);
     if (exchange->access.status == 401)
         snprintf(retry, sizeof retry, "Cache-Control: no-store\r\nWWW-Authenticate: Bearer\r\n");
-    return http_reply_error(exchange, exchange->access.status, retry[0] != '\0' ? retry : NULL, "%s",
-                            exchange->access.why);
+    return http_reply_error(exchange, exchange->access.status, retry[0] != '\0' ? retry : NULL,
+                            "%s", exchange->access.why);
 }
 
 int routes_serve(struct http_exchange *exchange)

@@ -13,7 +13,8 @@ bool secret_equal(const char *secret, const char *given)
     unsigned difference = length != given_length;
 
     for (size_t i = 0; i < given_length; i++)
-        difference |= (unsigned char) given[i] ^ (unsigned char) secret[length > 0 ? i % length : 0];
+        difference
+            |= (unsigned char) given[i] ^ (unsigned char) secret[length > 0 ? i % length : 0];
     return difference == 0;
 }
 

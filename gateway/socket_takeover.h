@@ -1,8 +1,8 @@
 /* socket_takeover - find the TCP connections that civetweb holds, and take one away from it.
  *
- * civetweb keeps one thread per connection and has no way to hand one over.  But its descriptors are
- * normal ones: the four-tuple names the one of a running request, and another socket can be put in
- * its place, which civetweb then closes.
+ * civetweb keeps one thread per connection and has no way to hand one over.  But its descriptors
+ * are normal ones: the four-tuple names the one of a running request, and another socket can be put
+ * in its place, which civetweb then closes.
  */
 #ifndef SOCKET_TAKEOVER_H
 #define SOCKET_TAKEOVER_H

@@ -22,13 +22,13 @@ struct page_text {
 
 /* Send what the client has not had of a page that begins at or before its position; first tell it
  * what it has missed, and add that to *missed.
- * Returns 0 when it has everything, -EAGAIN when the socket is full (blocked is set), or -EPIPE when
- * the connection is dead. */
+ * Returns 0 when it has everything, -EAGAIN when the socket is full (blocked is set), or -EPIPE
+ * when the connection is dead. */
 int sse_client_serve(struct sse_client *self, const struct page_text *page, uint64_t *missed);
 
-/* Send `notice`, shorter than EVENT_TEXT_MAX.  Returns 0, or -EAGAIN when the socket is full: what is
- * left of the notice goes first later, but all of it is dropped when an event was still on its way;
- * or -EPIPE. */
+/* Send `notice`, shorter than EVENT_TEXT_MAX.  Returns 0, or -EAGAIN when the socket is full: what
+ * is left of the notice goes first later, but all of it is dropped when an event was still on its
+ * way; or -EPIPE. */
 int sse_client_notify(struct sse_client *self, const char *notice);
 
 #endif

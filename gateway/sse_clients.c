@@ -90,7 +90,7 @@ int sse_clients_reserve(sse_clients_t *self, const struct event_filter *filter,
     int rc = slot < 0 ? slot : event_feed_join(self->feed, filter, &place);
     if (rc == 0) {
         struct client *client = &self->clients[slot];
-        *client = (struct client) { .state = SLOT_RESERVED, .writer = { .fd = -1, .place = place } };
+        *client = (struct client){ .state = SLOT_RESERVED, .writer = { .fd = -1, .place = place } };
         memcpy(client->addr, addr, 16);
         if (atomic_fetch_add(&self->count, 1) == 0)
             eventfd_write(self->demand_fd, 1);
@@ -190,7 +190,8 @@ static void format_page(sse_clients_t *self, const struct snapshot *snapshot)
                                       event->record.ifindex);
         named = event;
         page->offsets[i + 1] = page->offsets[i]
-            + (uint32_t) event_json_format(event, name, &self->clock, page->text + page->offsets[i]);
+                               + (uint32_t) event_json_format(event, name, &self->clock,
+                                                              page->text + page->offsets[i]);
     }
 }
 
@@ -201,7 +202,8 @@ static bool oldest_wanted(const sse_clients_t *self, unsigned channel, uint64_t 
 
     for (int slot = self->heads[channel]; slot >= 0; slot = self->clients[slot].next) {
         const struct client *client = &self->clients[slot];
-        if (!client->writer.blocked && (!is_wanted || client->writer.place.position < *ret_position)) {
+        if (!client->writer.blocked
+            && (!is_wanted || client->writer.place.position < *ret_position)) {
             *ret_position = client->writer.place.position;
             is_wanted = true;
         }

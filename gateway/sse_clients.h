@@ -1,9 +1,9 @@
 /* sse_clients - the connections that get live events, served by one thread for all.
  *
- * A client is a descriptor, a position in its channel of the feed, and the rest of one event.  Writes
- * never wait: who does not read falls behind in the ring, and is told how many events it missed.
- * After each round the thread rests at least as long as the round took, so that it takes half a
- * core at most however many clients there are.
+ * A client is a descriptor, a position in its channel of the feed, and the rest of one event.
+ * Writes never wait: who does not read falls behind in the ring, and is told how many events it
+ * missed. After each round the thread rests at least as long as the round took, so that it takes
+ * half a core at most however many clients there are.
  */
 #ifndef SSE_CLIENTS_H
 #define SSE_CLIENTS_H
@@ -14,8 +14,8 @@
 
 typedef struct sse_clients sse_clients_t;
 
-/* Start the thread, for at most `capacity` clients.  `latest` gives interface names; it must outlive
- * the object.  Returns 0, -ENOMEM or another -errno. */
+/* Start the thread, for at most `capacity` clients.  `latest` gives interface names; it must
+ * outlive the object.  Returns 0, -ENOMEM or another -errno. */
 int sse_clients_open(uint32_t capacity, latest_t *latest, sse_clients_t **ret_clients);
 
 /* Disconnect all clients, end the thread, free the object. */

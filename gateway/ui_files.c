@@ -275,5 +275,6 @@ int ui_files_get(struct http_exchange *exchange, int unused)
     (void) unused;
     if (!file && is_view(exchange))
         file = find(self, "/");
-    return file ? serve(exchange, file) : http_reply_error(exchange, 404, NULL, "there is nothing here");
+    return file ? serve(exchange, file)
+                : http_reply_error(exchange, 404, NULL, "there is nothing here");
 }
