@@ -69,6 +69,8 @@ $(B)/%.o: %.c $(MAKEFILE_LIST)
 	$(Q)$(CC) $(HOUSE_CFLAGS) $(CFLAGS) $(CPPFLAGS) \
 	    $(addprefix -I,$(INC_$(firstword $(subst /, ,$*)))) -c $< -o $@
 
+$(B)/gateway/plain_page.o: $(wildcard gateway/plain_page.*)
+
 # ---- generated code ----
 
 $(B)/proto/ntc.pb-c.c: proto/ntc.proto
