@@ -128,6 +128,8 @@ BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/
 bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o
 	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
 
+bench-compare: ; @$(PYTHON) tests/bench/bench.py --compare $(OLD)
+
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D); echo "  BPF   $@"
 	$(Q)$(CLANG) $(BPF_CFLAGS) -I/usr/include/$(shell $(CC) -print-multiarch) -c $< -o $@
