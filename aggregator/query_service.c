@@ -34,19 +34,6 @@ void query_service_destroy(query_service_t **self_p)
     *self_p = NULL;
 }
 
-/* Encode a page; rows are left out when the message would be cut off as too long. */
-static int encode(struct table_page *page, uint8_t **ret_bytes, size_t *ret_size)
-{
-    for (;;) {
-        int rc = table_page_encode(page, ret_bytes, ret_size);
-        if (rc != 0 || *ret_size <= ZSOCK_MAX_MESSAGE)
-            return rc;
-        free(*ret_bytes);
-        page->flow_count /= 2;
-        page->address_count /= 2;
-    }
-}
-
 static void answer(query_service_t *self, const uint8_t *bytes, size_t size,
                    struct table_page *ret_page)
 {
@@ -71,7 +58,7 @@ static void reply(query_service_t *self, zmq_msg_t *request)
     size_t size = 0;
 
     answer(self, zmq_msg_data(request), zmq_msg_size(request), &page);
-    if (encode(&page, &bytes, &size) != 0)
+    if (table_page_encode(&page, &bytes, &size) != 0)
         size = 0;               /* an empty message is an empty page: the peer must not wait */
     zmq_send(zsock_resolve(self->socket), bytes, size, ZMQ_DONTWAIT);
     free(bytes);

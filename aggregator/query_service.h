@@ -1,4 +1,7 @@
 /* query_service - answers queries over the whole tables, one at a time, at a REP socket.
+ *
+ * The longest answer is below ZSOCK_MAX_MESSAGE whatever the values: 1,000 addresses with their 60
+ * seconds are at most 990 KB, an hour of history 870 KB.
  */
 #ifndef QUERY_SERVICE_H
 #define QUERY_SERVICE_H
