@@ -9,12 +9,15 @@
 #include "ip_addr.h"
 #include "packet_words.h"
 
+enum { MAX_LINES = 200, TOP_LISTS = 5, LEAST_ROWS = 5 };
+
 /* The page under way. */
 struct page {
     struct text_buffer *text;
     const struct metrics_input *input;
     const struct snapshot *snapshot;
     struct collector_totals *totals;    /* one per collector */
+    uint32_t rows;                      /* of each top list */
 };
 
 static void family(struct page *self, const char *name, const char *type, const char *help)
@@ -111,17 +114,21 @@ static void write_whole(struct page *self)
 
 /* ---- kernel counters ---- */
 
-/* Pass and drop of every protocol stand there from the start, so that rates begin at zero; the rest
- * comes with its first packet. */
+/* Whether a counter stands there before its first packet, so that its rate begins at zero. */
+static bool is_expected(unsigned group, unsigned action)
+{
+    return group != PACKET_OTHER && (action == PACKET_PASS || action == PACKET_DROP);
+}
+
 static void write_verdicts(struct page *self, const char *name, const char *help, bool is_bytes)
 {
     family(self, name, "counter", help);
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++) {
         for (unsigned i = 0; i < STATUS_COUNTERS; i++) {
-            unsigned action = i % PACKET_ACTIONS,
-                     direction = i / PACKET_ACTIONS % PACKET_DIRECTIONS;
+            unsigned action = i % PACKET_ACTIONS;
+            unsigned direction = i / PACKET_ACTIONS % PACKET_DIRECTIONS;
             unsigned group = i / PACKET_ACTIONS / PACKET_DIRECTIONS;
-            if (self->totals[c].packets[i] == 0 && action != PACKET_PASS && action != PACKET_DROP)
+            if (self->totals[c].packets[i] == 0 && !is_expected(group, action))
                 continue;
             put_whole(self, name, (int) c,
                       LABELS("proto", PACKET_GROUP_LABELS[group],
@@ -236,31 +243,44 @@ static double ports_of(const struct address_row *row) { return row->unique_dst_p
 static double syn_of(const struct address_row *row) { return (double) row->syn; }
 static double ack_of(const struct address_row *row) { return (double) row->ack; }
 
-static void write_top(struct page *self, const char *name, const char *help,
+static void write_top(struct page *self, const char *name, const char *type, const char *help,
                       const struct top_rows *top, double (*value_of)(const struct address_row *row))
 {
     char addr[IP_TEXT_SIZE];
 
-    family(self, name, "gauge", help);
-    for (uint32_t i = 0; i < top->size; i++) {
+    family(self, name, type, help);
+    for (uint32_t i = 0; i < top->size && i < self->rows; i++) {
         ip_addr_format(top->rows[i].addr, addr);
         put_real(self, name, -1, LABELS("ip", addr), value_of(&top->rows[i]));
     }
 }
 
+/* Ten rows of each list, or less when everything else on the page has taken the room. */
+static uint32_t count_rows(const struct page *self)
+{
+    int lines = 0;
+
+    for (size_t i = 0; i < self->text->size; i++)
+        lines += self->text->data[i] == '\n';
+    int rows = (MAX_LINES - lines) / TOP_LISTS - 2;     /* HELP and TYPE */
+    return rows > SNAPSHOT_TOP ? SNAPSHOT_TOP : rows < LEAST_ROWS ? LEAST_ROWS : (uint32_t) rows;
+}
+
+/* Two are untyped: to promtool, a gauge must not end in "_count". */
 static void write_addresses(struct page *self)
 {
     const struct snapshot *snapshot = self->snapshot;
 
-    write_top(self, "ntc_ip_packets_per_second", "Packets per second by source address, top 10.",
-              &snapshot->top_packets, packets_of);
-    write_top(self, "ntc_ip_bytes_per_second", "Bytes per second by source address, top 10.",
-              &snapshot->top_bytes, bytes_of);
-    write_top(self, "ntc_ip_unique_dst_ports", "Different destination ports in a minute, top 10.",
-              &snapshot->top_ports, ports_of);
-    write_top(self, "ntc_ip_syn_count", "TCP SYN without ACK in a minute, top 10.",
+    self->rows = count_rows(self);
+    write_top(self, "ntc_ip_packets_per_second", "gauge",
+              "Packets per second by source address, top 10.", &snapshot->top_packets, packets_of);
+    write_top(self, "ntc_ip_bytes_per_second", "gauge",
+              "Bytes per second by source address, top 10.", &snapshot->top_bytes, bytes_of);
+    write_top(self, "ntc_ip_unique_dst_ports", "gauge",
+              "Different destination ports in a minute, top 10.", &snapshot->top_ports, ports_of);
+    write_top(self, "ntc_ip_syn_count", "untyped", "TCP SYN without ACK in a minute, top 10.",
               &snapshot->top_syn, syn_of);
-    write_top(self, "ntc_ip_ack_count", "TCP packets with ACK in a minute, top 10.",
+    write_top(self, "ntc_ip_ack_count", "untyped", "TCP packets with ACK in a minute, top 10.",
               &snapshot->top_ack, ack_of);
 }
 
@@ -311,8 +331,9 @@ void metrics_page_write(struct text_buffer *text, const struct metrics_input *in
         write_ledger(&page);
         write_collectors(&page);
         write_tables(&page);
-        write_addresses(&page);
     }
     write_processes(&page);
+    if (input->view.state != PEER_AWAY)
+        write_addresses(&page);
     free(page.totals);
 }

@@ -1,7 +1,7 @@
 /* metrics_page - what the gateway knows, in the text format of Prometheus.
  *
- * With one collector the page has at most about 200 lines, however many addresses are active.  With
- * several, what belongs to a collector carries its id as a label.
+ * With one collector of a few interfaces the page has at most 200 lines, however many addresses are
+ * active.  With several, what belongs to a collector carries its id as a label.
  */
 #ifndef METRICS_PAGE_H
 #define METRICS_PAGE_H
