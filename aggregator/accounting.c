@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Records looked up together: enough to hide the misses of the first behind the others. */
-#define CHUNK 64
+#define CHUNK 32
 
 struct accounting {
     flow_table_t *flows;

@@ -20,19 +20,18 @@
 
 struct bench_case {
     const char *name;
-    uint32_t flows;                 /* that send in turn, in random order */
+    uint32_t flows;                 /* that send one packet after the other, in random order */
     uint32_t sources;               /* addresses that they come from */
     uint32_t flow_capacity;
     uint32_t address_capacity;
     uint32_t passes;                /* over all messages */
-    bool is_flood;                  /* every record is a new flow of a new address */
 };
 
 static const struct bench_case CASES[] = {
-    { "10k flows", 10000, 1000, 65536, 16384, 20, false },
-    { "1M flows", 1000000, 16000, 1 << 20, 16384, 4, false },
-    { "1M flows and addresses", 1000000, 1000000, 1 << 20, 1 << 20, 4, false },
-    { "spoofed sources", 1000000, 1000000, 65536, 16384, 4, true },
+    { "10k flows", 10000, 1000, 65536, 16384, 20 },
+    { "1M flows", 1000000, 16000, 1 << 20, 16384, 4 },
+    { "1M flows and addresses", 1000000, 1000000, 1 << 20, 1 << 20, 4 },
+    { "1M spoofed sources", 1000000, 1000000, 65536, 16384, 4 },
 };
 
 struct message {
@@ -80,9 +79,24 @@ static struct packet_record record_of(const struct bench_case *self, uint32_t fl
     return record;
 }
 
+/* The numbers of all flows in random order (Fisher and Yates). */
+static uint32_t *shuffle(uint32_t count)
+{
+    uint32_t *order = calloc(count, sizeof *order);
+
+    assert(order);
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t j = (uint32_t) (next_random() % (i + 1));
+        order[i] = order[j];
+        order[j] = i;
+    }
+    return order;
+}
+
 /* Encode about a million records as a collector would. */
 static struct message *make_messages(const struct bench_case *self, uint32_t count)
 {
+    uint32_t *order = shuffle(self->flows);
     struct message *messages = calloc(count, sizeof *messages);
     packet_batch_t *batch = packet_batch_new(BATCH);
     struct batch_header header = { .collector_id = "bench", .boot_id = 1, .first_seq = 1 };
@@ -92,14 +106,14 @@ static struct message *make_messages(const struct bench_case *self, uint32_t cou
         packet_batch_clear(batch);
         for (uint32_t i = 0; i < BATCH; i++) {
             uint64_t n = (uint64_t) m * BATCH + i;
-            uint32_t flow = self->is_flood ? (uint32_t) n : (uint32_t) (next_random() % self->flows);
-            struct packet_record record = record_of(self, flow, n);
+            struct packet_record record = record_of(self, order[n % self->flows], n);
             packet_batch_add(batch, &record);
         }
         int rc = packet_batch_encode(batch, &header, &messages[m].bytes, &messages[m].size);
         assert(rc == 0);
     }
     packet_batch_destroy(&batch);
+    free(order);
     return messages;
 }
 
@@ -136,7 +150,7 @@ static double snapshot_ms(const aggregate_t *aggregate)
 
 static void run(const struct bench_case *self)
 {
-    uint32_t count = 1000000 / BATCH;
+    uint32_t count = 1 + 1000000 / BATCH;
     struct message *messages = make_messages(self, count);
     struct flow_limits limits = { .flows = self->flow_capacity, .idle_s = 30, .flush_s = 60 };
     uint64_t resident = process_cost_read().resident_bytes;
