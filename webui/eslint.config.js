@@ -29,7 +29,10 @@ export default ts.config(
         rules: {
             '@typescript-eslint/no-non-null-assertion': 'off',
             'no-unused-vars': 'off',
-            '@typescript-eslint/no-unused-vars': 'error',
+            '@typescript-eslint/no-unused-vars': [
+                'error',
+                { argsIgnorePattern: '^_', varsIgnorePattern: '^_$' },
+            ],
             eqeqeq: 'error',
         },
     },

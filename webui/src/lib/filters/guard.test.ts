@@ -16,7 +16,9 @@ it('names the browser, the router and the default gateway', () => {
     expect(blockRisks('192.168.1.20', surroundings)).toEqual([
         expect.stringContaining('this browser'),
     ]);
-    expect(blockRisks('192.168.1.2', surroundings)).toEqual([expect.stringContaining('the router')]);
+    expect(blockRisks('192.168.1.2', surroundings)).toEqual([
+        expect.stringContaining('the router'),
+    ]);
     expect(blockRisks('192.168.1.1', surroundings)).toEqual([
         expect.stringContaining('default gateway'),
     ]);

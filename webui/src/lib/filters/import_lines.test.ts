@@ -4,11 +4,13 @@ import { parseDuration, readImport, reasonProblem } from './import_lines.ts';
 describe('readImport', () => {
     it('reads address, duration and reason, and skips comments', () => {
         const lines = readImport('# bad hosts\n\n192.0.2.1\n10.0.0.0/8 1h scans\r\n::1 # loop', 0);
-        expect(lines.map(({ line, ip, ttl, reason, why }) => [line, ip, ttl, reason, why])).toEqual([
-            [3, '192.0.2.1', null, '', ''],
-            [4, '10.0.0.0/8', 3600, 'scans', ''],
-            [5, '::1', null, 'loop', ''],
-        ]);
+        expect(lines.map(({ line, ip, ttl, reason, why }) => [line, ip, ttl, reason, why])).toEqual(
+            [
+                [3, '192.0.2.1', null, '', ''],
+                [4, '10.0.0.0/8', 3600, 'scans', ''],
+                [5, '::1', null, 'loop', ''],
+            ],
+        );
     });
 
     it('says what is wrong with each line', () => {
@@ -43,7 +45,9 @@ describe('readImport', () => {
 });
 
 it('parseDuration knows units and refuses nothing-at-all', () => {
-    expect(['90', '10m', '1H', '7d', '2w'].map(parseDuration)).toEqual([90, 600, 3600, 604800, 1209600]);
+    expect(['90', '10m', '1H', '7d', '2w'].map(parseDuration)).toEqual([
+        90, 600, 3600, 604800, 1209600,
+    ]);
     expect(['', '0', 'm', '1y', '-5', '1.5h'].map(parseDuration)).toEqual(Array(6).fill(null));
 });
 

@@ -77,7 +77,10 @@ function readJson(text: string, now: number): ImportLine[] {
 
 function readValue(line: number, value: unknown, now: number): ImportLine {
     if (typeof value === 'string') return entry(line, value, value.trim(), null, '');
-    const record = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>;
+    const record = (typeof value === 'object' && value !== null ? value : {}) as Record<
+        string,
+        unknown
+    >;
     const text = JSON.stringify(value).slice(0, 200);
     if (typeof record.ip !== 'string') return wrong(line, text, 'The entry has no "ip".');
     const expires = typeof record.expires === 'number' ? Math.ceil(record.expires - now) : null;

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { comparePrefixes, containsText, formatPrefix, parseAddress, parsePrefix } from './ip.ts';
+import {
+    addressKind,
+    comparePrefixes,
+    containsText,
+    formatPrefix,
+    parseAddress,
+    parsePrefix,
+} from './ip.ts';
 
 function canonical(text: string): string {
     const parsed = parsePrefix(text);
@@ -93,6 +100,19 @@ describe('comparePrefixes', () => {
             .map((parsed) => (parsed.ok ? parsed.value : undefined)!)
             .sort(comparePrefixes)
             .map(formatPrefix);
-        expect(sorted).toEqual(['9.0.0.0/8', '10.0.0.0/8', '10.0.0.0/24', '10.0.0.9', '10.0.0.10', '::1']);
+        expect(sorted).toEqual([
+            '9.0.0.0/8',
+            '10.0.0.0/8',
+            '10.0.0.0/24',
+            '10.0.0.9',
+            '10.0.0.10',
+            '::1',
+        ]);
     });
+});
+
+it('addressKind tells private from public', () => {
+    expect(
+        ['192.168.3.4', 'fe80::1', '8.8.8.8', '239.1.1.1', '2001:db8::9'].map(addressKind),
+    ).toEqual(['private network', 'link-local', 'public', 'multicast', 'for documentation']);
 });

@@ -30,7 +30,8 @@ function parseWords(text: string, mayEndInQuad: boolean): number[] | null {
     const words: number[] = [];
     const parts = text.split(':');
     for (const [i, part] of parts.entries()) {
-        const quad = mayEndInQuad && i === parts.length - 1 && part.includes('.') && parseQuad(part);
+        const quad =
+            mayEndInQuad && i === parts.length - 1 && part.includes('.') && parseQuad(part);
         if (quad) words.push(quad[0]! * 256 + quad[1]!, quad[2]! * 256 + quad[3]!);
         else if (/^[0-9a-f]{1,4}$/i.test(part)) words.push(parseInt(part, 16));
         else return null;
@@ -70,7 +71,8 @@ function clearHostBits(bytes: number[], bits: number): number[] {
 export function parsePrefix(text: string): Parsed<Prefix> {
     const [address = '', length, ...rest] = text.split('/');
     if (address === '') return refuse('Write an address such as 192.0.2.1 or 2001:db8::1.');
-    if (address.includes('%')) return refuse('Write the address without its zone (the part from % on).');
+    if (address.includes('%'))
+        return refuse('Write the address without its zone (the part from % on).');
     const quad = parseQuad(address);
     const bytes = quad ?? parseVersion6(address);
     if (!bytes) {
@@ -79,15 +81,22 @@ export function parsePrefix(text: string): Parsed<Prefix> {
             : `“${address}” is no IP address: write it like 192.0.2.1 or 2001:db8::1.`;
         return refuse(why);
     }
-    if (isMapped(bytes)) return refuse(`This is IPv4 in IPv6 form: write ${bytes.slice(12).join('.')}.`);
+    if (isMapped(bytes))
+        return refuse(`This is IPv4 in IPv6 form: write ${bytes.slice(12).join('.')}.`);
     const version = quad ? 4 : 6;
     const widest = version === 4 ? 32 : 128;
     if (length === undefined) return { ok: true, value: { version, bytes, bits: widest } };
     if (rest.length > 0 || !/^(0|[1-9]\d{0,2})$/.test(length) || Number(length) > widest)
         return refuse(`Write a prefix length from /0 to /${widest} after the address.`);
-    const value: Prefix = { version, bytes: clearHostBits(bytes, Number(length)), bits: Number(length) };
+    const value: Prefix = {
+        version,
+        bytes: clearHostBits(bytes, Number(length)),
+        bits: Number(length),
+    };
     if (value.bytes.some((byte, i) => byte !== bytes[i]))
-        return refuse(`Bits behind the prefix are set: write ${formatPrefix(value)} for the network.`);
+        return refuse(
+            `Bits behind the prefix are set: write ${formatPrefix(value)} for the network.`,
+        );
     return { ok: true, value };
 }
 
@@ -145,4 +154,29 @@ export function comparePrefixes(a: Prefix, b: Prefix): number {
     for (let i = 0; i < a.bytes.length; i++)
         if (a.bytes[i] !== b.bytes[i]) return a.bytes[i]! - b.bytes[i]!;
     return a.bits - b.bits;
+}
+
+const KINDS: [network: string, kind: string][] = [
+    ['127.0.0.0/8', 'this host itself'],
+    ['::1/128', 'this host itself'],
+    ['10.0.0.0/8', 'private network'],
+    ['172.16.0.0/12', 'private network'],
+    ['192.168.0.0/16', 'private network'],
+    ['100.64.0.0/10', 'shared by a provider (CGNAT)'],
+    ['fc00::/7', 'private network'],
+    ['169.254.0.0/16', 'link-local'],
+    ['fe80::/10', 'link-local'],
+    ['224.0.0.0/4', 'multicast'],
+    ['ff00::/8', 'multicast'],
+    ['255.255.255.255/32', 'broadcast'],
+    ['192.0.2.0/24', 'for documentation'],
+    ['198.51.100.0/24', 'for documentation'],
+    ['203.0.113.0/24', 'for documentation'],
+    ['2001:db8::/32', 'for documentation'],
+    ['198.18.0.0/15', 'for benchmarks'],
+];
+
+/** What sort of address it is, such as "private network"; "public" if nothing else is known. */
+export function addressKind(ip: string): string {
+    return KINDS.find(([network]) => containsText(network, ip))?.[1] ?? 'public';
 }

@@ -73,7 +73,9 @@ export interface ReadFilter {
 export function readFilter(text: string): ReadFilter {
     const filter = { ...NO_FILTER };
     for (const typed of text.trim().split(/[\s,]+/)) {
-        const word = typed.toLowerCase().replace(/^(ip|host|net|port|proto|action|direction)[:=]/, '');
+        const word = typed
+            .toLowerCase()
+            .replace(/^(ip|host|net|port|proto|action|direction)[:=]/, '');
         if (word === '') continue;
         const alias = ALIASES.get(word);
         if (alias) filter[alias[0]] = alias[1];

@@ -13,7 +13,9 @@ describe('numbers', () => {
     });
 
     it('keep three digits when they are scaled', () => {
-        expect([999, 1000, 9994, 9996, 99_940, 99_960, 999_400, 999_600].map((n) => bytes(n, en))).toEqual([
+        expect(
+            [999, 1000, 9994, 9996, 99_940, 99_960, 999_400, 999_600].map((n) => bytes(n, en)),
+        ).toEqual([
             '999 B',
             '1.00 kB',
             '9.99 kB',

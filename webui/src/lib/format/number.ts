@@ -41,7 +41,10 @@ export function scale(value: number, locale?: string, wholeBelow = 1000): Scaled
     if (!Number.isFinite(value)) return { digits: '–', scale: '' };
     if (size < 10 && size > 0 && !Number.isInteger(value)) {
         const tiny = size < 0.1;
-        return { digits: format(locale, { maximumFractionDigits: tiny ? 2 : 1 }).format(value), scale: '' };
+        return {
+            digits: format(locale, { maximumFractionDigits: tiny ? 2 : 1 }).format(value),
+            scale: '',
+        };
     }
     if (size < wholeBelow - 0.5) return { digits: count(value, locale), scale: '' };
     let step = 0;
@@ -53,8 +56,7 @@ export function scale(value: number, locale?: string, wholeBelow = 1000): Scaled
     return { digits: threeDigits(scaled, locale), scale: SCALES[step]! };
 }
 
-const joined = ({ digits, scale }: Scaled, unit: string) =>
-    `${digits} ${scale}${unit}`.trimEnd();
+const joined = ({ digits, scale }: Scaled, unit: string) => `${digits} ${scale}${unit}`.trimEnd();
 
 /** A number that may be large: "12,345", "123 k", "1.23 M". */
 export function compact(value: number, locale?: string): string {
