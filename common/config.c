@@ -95,6 +95,9 @@ static void report(struct reading *self, unsigned line, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    for (char *c = message; *c != '\0'; c++)    /* one mistake is one line */
+        if ((unsigned char) *c < 0x20 || *c == 0x7f)
+            *c = '?';
     on_mistake(line, message, self);
 }
 
