@@ -50,6 +50,22 @@ struct {
     __type(value, struct ntc_counters);
 } counters SEC(".maps");
 
+/* Sized by the collector: possible CPUs, and slots times possible CPUs. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct ntc_cpu);
+} cpus SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, NTC_CACHE_SLOTS);
+    __type(key, __u32);
+    __type(value, struct ntc_cache_entry);
+} cache SEC(".maps");
+
 /* Capacities of the next four are set by the collector before loading. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -222,8 +238,9 @@ static __always_inline void measure(struct __sk_buff *skb, struct parsed_packet 
     packet->record.bytes = bytes + (__u64) (segments - 1) * packet->header_bytes;
 }
 
+/* Send one record to the collector, or count it as lost. */
 static __always_inline void submit(struct ntc_settings *set, struct ntc_counters *count,
-                                   const struct packet_record *record)
+                                   const struct packet_record *record, __u32 psh)
 {
     volatile __u32 *asleep = &set->asleep;
     struct packet_record *slot = bpf_ringbuf_reserve(&ring, sizeof *slot, 0);
@@ -235,11 +252,99 @@ static __always_inline void submit(struct ntc_settings *set, struct ntc_counters
         return;
     }
     *slot = *record;
+    slot->tcp_flags |= psh;
     if (*asleep) {
         *asleep = 0;
         bpf_ringbuf_submit(slot, BPF_RB_FORCE_WAKEUP);
     } else {
         bpf_ringbuf_submit(slot, BPF_RB_NO_WAKEUP);
+    }
+}
+
+/* ---- the flow cache ---- */
+
+/* May this CPU send one more record of a single packet?  Generic cell rate algorithm: each record
+ * moves the time up to which the budget is spent (ITU-T I.371, as virtual scheduling). */
+static __always_inline int take_budget(const struct ntc_settings *set, struct ntc_cpu *cpu,
+                                       __u64 now_ns)
+{
+    __u64 spent = cpu->spent_until_ns;
+
+    if (spent < now_ns)
+        spent = now_ns;
+    if (spent - now_ns + set->interval_ns > NTC_BURST_NS)
+        return 0;
+    cpu->spent_until_ns = spent + set->interval_ns;
+    return 1;
+}
+
+/* Every bit of the identity reaches the slot number; a weak hash costs more than it saves. */
+static __always_inline __u32 slot_of(const struct packet_record *record, __u64 seed)
+{
+    const __u64 *word = (const __u64 *) record;
+    __u64 hash = seed;
+
+    hash = (hash ^ word[1]) * 0x9e3779b97f4a7c15ull;
+    hash = (hash ^ hash >> 32 ^ word[3]) * 0xd6e8feb86659fd93ull;
+    hash = (hash ^ hash >> 32 ^ word[4] ^ word[0]) * 0xa0761d6478bd642full;
+    hash = (hash ^ hash >> 32 ^ word[5] ^ word[2]) * 0xe7037ed1a0b428dbull;
+    return hash >> 52;
+}
+
+_Static_assert(NTC_CACHE_SLOTS == 1 << 12, "slot_of() takes 12 bits");
+
+static __always_inline int same_identity(const struct packet_record *a,
+                                         const struct packet_record *b)
+{
+    const __u64 *x = (const __u64 *) a, *y = (const __u64 *) b;
+
+    return x[3] == y[3] && x[1] == y[1] && x[4] == y[4] && x[5] == y[5] && x[0] == y[0]
+        && x[2] == y[2];
+}
+
+_Static_assert(PACKET_IDENTITY_BYTES == 6 * sizeof(__u64), "same_identity() compares six words");
+
+/* Put the packet into its slot, sending what another flow left there. */
+static __always_inline void cache_packet(struct ntc_settings *set, struct ntc_counters *count,
+                                         struct ntc_cpu *cpu, struct ntc_cache_entry *entry,
+                                         __u32 slot, struct packet_record *record, __u32 psh,
+                                         __u32 list_version)
+{
+    entry->list_version = list_version;
+    if (same_identity(&entry->record, record)) {
+        if (entry->record.packets == 0)
+            entry->record.first_ns = record->first_ns;
+        entry->record.last_ns = record->last_ns;
+        entry->record.packets += record->packets;
+        entry->record.bytes += record->bytes;
+        entry->psh |= psh;
+        cpu->merged_packets += record->packets;
+        if (entry->record.bytes >= 1u << 31) {  /* keep what a message can carry */
+            submit(set, count, &entry->record, entry->psh);
+            entry->record.packets = 0;
+            entry->record.bytes = 0;
+        }
+        return;
+    }
+    if (entry->record.packets)
+        submit(set, count, &entry->record, entry->psh);
+    __u64 bit = 1ull << (slot & 63);
+    __u64 *word = &cpu->occupied[slot >> 6 & (NTC_CACHE_WORDS - 1)];
+    if (!(*word & bit)) {
+        *word |= bit;
+        cpu->occupied_count++;
+    }
+    entry->record = *record;
+    entry->psh = psh;
+    /* The first packet of what people wait to see leaves at once; so does the one that must wake
+     * the collector, which flushes the others. */
+    if ((record->tcp_flags & (PACKET_TCP_SYN | PACKET_TCP_FIN | PACKET_TCP_RST))
+        || record->action == PACKET_DROP || *(volatile __u32 *) &set->asleep) {
+        submit(set, count, record, psh);
+        entry->record.packets = 0;
+        entry->record.bytes = 0;
+    } else {
+        cpu->merged_packets += record->packets;
     }
 }
 
@@ -249,33 +354,63 @@ static __always_inline int handle(struct __sk_buff *skb, enum packet_direction d
     struct parsed_packet packet = { 0 };
     struct ntc_settings *set = bpf_map_lookup_elem(&settings, &zero);
     struct ntc_counters *count = bpf_map_lookup_elem(&counters, &zero);
+    __u32 cpu_id = bpf_get_smp_processor_id();
+    struct ntc_cpu *cpu = bpf_map_lookup_elem(&cpus, &cpu_id);
     enum packet_action action = PACKET_PASS;
     enum packet_group group = PACKET_OTHER;
 
-    if (!set || !count)
+    if (!set || !count || !cpu)
         return TC_ACT_UNSPEC;
     __u16 vlan = skb->vlan_present ? skb->vlan_tci & 0xfff : 0;
     enum parse_result result = packet_parse(skb, bpf_ntohs(skb->protocol), vlan, &packet);
 
     measure(skb, &packet);
-    if (result == PARSE_OK) {
-        packet.record.first_ns = packet.record.last_ns = bpf_ktime_get_boot_ns();
-        packet.record.ifindex = skb->ifindex;
-        packet.record.direction = direction;
-        group = packet_group_of(packet.record.protocol);
-        action = decide(set, &packet);
-        packet.record.action = action;
-    } else if (result == PARSE_NOT_IP) {
-        count->not_ip_packets += packet.record.packets;
-        count->not_ip_bytes += packet.record.bytes;
-    } else {
-        count->unparsed_packets += packet.record.packets;
-        count->unparsed_bytes += packet.record.bytes;
+    if (result != PARSE_OK) {
+        if (result == PARSE_NOT_IP) {
+            count->not_ip_packets += packet.record.packets;
+            count->not_ip_bytes += packet.record.bytes;
+        } else {
+            count->unparsed_packets += packet.record.packets;
+            count->unparsed_bytes += packet.record.bytes;
+        }
+        count->packets[PACKET_OTHER][direction][PACKET_PASS] += packet.record.packets;
+        count->bytes[PACKET_OTHER][direction][PACKET_PASS] += packet.record.bytes;
+        return TC_ACT_UNSPEC;
     }
-    count->packets[group & 3][direction][action & 3] += packet.record.packets;
-    count->bytes[group & 3][direction][action & 3] += packet.record.bytes;
-    if (result == PARSE_OK)
-        submit(set, count, &packet.record);
+
+    struct packet_record *record = &packet.record;
+    __u32 psh = record->tcp_flags & PACKET_TCP_PSH;
+    /* The coarse clock costs a tenth of the exact one; a jiffy is fine enough for merging. */
+    record->first_ns = bpf_ktime_get_coarse_ns() + set->boot_offset_ns;
+    record->ifindex = skb->ifindex;
+    record->direction = direction;
+    record->tcp_flags &= ~PACKET_TCP_PSH;
+    group = packet_group_of(record->protocol);
+
+    int alone = take_budget(set, cpu, record->first_ns) || cpu->flushing;
+    struct ntc_cache_entry *entry = 0;
+    /* Read before the lists are: a change meanwhile makes the entry out of date, not wrong. */
+    __u32 list_version = *(volatile __u32 *) &set->list_version;
+    __u32 slot = 0;
+    if (alone) {
+        record->first_ns = bpf_ktime_get_boot_ns();
+    } else {
+        slot = slot_of(record, set->hash_seed);
+        __u32 index = cpu_id * NTC_CACHE_SLOTS + slot;
+        entry = bpf_map_lookup_elem(&cache, &index);
+    }
+    record->last_ns = record->first_ns;
+    /* A flow that passed goes on to pass until the lists change: PASS is 0, as `action` is here. */
+    if (!entry || entry->list_version != list_version
+        || !same_identity(&entry->record, record))
+        action = decide(set, &packet);
+    record->action = action;
+    count->packets[group & 3][direction][action & 3] += record->packets;
+    count->bytes[group & 3][direction][action & 3] += record->bytes;
+    if (entry)
+        cache_packet(set, count, cpu, entry, slot, record, psh, list_version);
+    else
+        submit(set, count, record, psh);
     return action == PACKET_DROP ? TC_ACT_SHOT : TC_ACT_UNSPEC;
 }
 
@@ -284,5 +419,55 @@ int ntc_ingress(struct __sk_buff *skb) { return handle(skb, PACKET_INGRESS); }
 
 SEC("tc")
 int ntc_egress(struct __sk_buff *skb) { return handle(skb, PACKET_EGRESS); }
+
+struct flush_work {
+    struct ntc_settings *set;
+    struct ntc_counters *count;
+    struct ntc_cpu *cpu;
+    __u32 cpu_id;
+};
+
+/* Send what is old enough among the 64 slots of one word. */
+static long flush_word(__u32 word, struct flush_work *work)
+{
+    struct ntc_cpu *cpu = work->cpu;
+
+    if (word >= NTC_CACHE_WORDS || !cpu->occupied[word])
+        return 0;
+    for (__u32 bit = 0; bit < 64; bit++) {
+        if (!(cpu->occupied[word] >> bit & 1))
+            continue;
+        __u32 index = work->cpu_id * NTC_CACHE_SLOTS + word * 64 + bit;
+        struct ntc_cache_entry *entry = bpf_map_lookup_elem(&cache, &index);
+        if (!entry || entry->record.first_ns >= work->set->flush_before_ns)
+            continue;
+        if (entry->record.packets)
+            submit(work->set, work->count, &entry->record, entry->psh);
+        __builtin_memset(&entry->record, 0, sizeof entry->record);
+        cpu->occupied[word] &= ~(1ull << bit);
+        cpu->occupied_count--;
+    }
+    return 0;
+}
+
+/* Run by the collector on one CPU after the other, with BPF_PROG_TEST_RUN.  Packet programs run with
+ * bottom halves disabled, so this one never interrupts them on its CPU; they may interrupt it (before
+ * Linux 6.3 test_run leaves bottom halves on) and then see `flushing` and keep out of the cache. */
+SEC("tc")
+int ntc_flush(struct __sk_buff *skb)
+{
+    __u32 zero = 0;
+    struct flush_work work = { .cpu_id = bpf_get_smp_processor_id() };
+
+    work.set = bpf_map_lookup_elem(&settings, &zero);
+    work.count = bpf_map_lookup_elem(&counters, &zero);
+    work.cpu = bpf_map_lookup_elem(&cpus, &work.cpu_id);
+    if (!work.set || !work.count || !work.cpu)
+        return 0;
+    *(volatile __u32 *) &work.cpu->flushing = 1;
+    bpf_loop(NTC_CACHE_WORDS, flush_word, &work, 0);
+    *(volatile __u32 *) &work.cpu->flushing = 0;
+    return 0;
+}
 
 char program_license[] SEC("license") = "GPL";

@@ -43,6 +43,17 @@ uint32_t kernel_source_drain(kernel_source_t *self, uint32_t max, kernel_record_
 /* Bytes in the ring that wait to be drained. */
 uint64_t kernel_source_waiting(const kernel_source_t *self);
 
+/* Entries of the flow cache on all CPUs: merged packets that have not left yet. */
+uint32_t kernel_source_cached(const kernel_source_t *self);
+
+/* Send what the flow cache has merged since before `before_ns` (CLOCK_BOOTTIME; UINT64_MAX = all)
+ * to the ring.  Visits each CPU that has entries, some microseconds each.
+ * Returns 0, or -errno of the first CPU that could not be visited. */
+int kernel_source_flush(kernel_source_t *self, uint64_t before_ns);
+
+/* Tell the programs that lists have changed: verdicts they remember are void. */
+void kernel_source_lists_changed(kernel_source_t *self);
+
 /* Ask to be woken through the descriptor by the next record.
  * Returns false when records wait already: drain them first, the descriptor may stay silent. */
 bool kernel_source_sleep(kernel_source_t *self);
