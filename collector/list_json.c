@@ -46,7 +46,8 @@ static int read_time(const json_t *entry, const char *key, uint64_t *ret_unix_ns
     return 0;
 }
 
-/* Cut a reason that is too long where a character ends: the address counts, not the text. */
+/* Cut a reason that is too long where a character ends, and blank control characters, which the bus
+ * does not carry: the address counts, not the text. */
 static void read_reason(const json_t *value, char reason[LIST_REASON_SIZE])
 {
     const char *text = json_string_value(value);
@@ -59,6 +60,12 @@ static void read_reason(const json_t *value, char reason[LIST_REASON_SIZE])
     }
     memcpy(reason, text, length);
     reason[length] = '\0';
+    for (uint8_t *c = (uint8_t *) reason; *c != '\0'; c++) {
+        if (*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+        else if (c[0] == 0xc2 && c[1] < 0xa0)   /* C1 controls, two bytes each */
+            c[0] = c[1] = ' ';
+    }
 }
 
 static void report_unknown_keys(struct list_json_reading *reading, const json_t *entry,

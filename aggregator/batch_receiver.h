@@ -1,0 +1,29 @@
+/* batch_receiver - takes in what the collectors publish.
+ */
+#ifndef BATCH_RECEIVER_H
+#define BATCH_RECEIVER_H
+
+#include <czmq.h>
+
+#include "aggregate.h"
+#include "flow_publisher.h"
+
+typedef struct batch_receiver batch_receiver_t;
+
+/* Make a receiver that feeds `aggregate` and flushes `flows` after every turn.  Both must outlive it.
+ * Returns one the caller destroys, or NULL when memory is short. */
+batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *flows);
+
+/* Close the sockets, free the receiver and set *self_p to NULL.  Does nothing when *self_p is NULL. */
+void batch_receiver_destroy(batch_receiver_t **self_p);
+
+/* Subscribe to the events of one endpoint, whose publisher need not be there yet; `queue` messages
+ * are kept.  Returns 0, -ENOMEM, or another -errno when the endpoint is not understood. */
+int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *endpoint, int queue);
+
+/* A second has passed: find out who is away. */
+void batch_receiver_on_second(batch_receiver_t *self);
+
+uint64_t batch_receiver_bad_messages(const batch_receiver_t *self);    /* dropped since the start */
+
+#endif

@@ -1,0 +1,53 @@
+/* collector_table - the collectors that were heard of, each with its stream, clock and last status.
+ */
+#ifndef COLLECTOR_TABLE_H
+#define COLLECTOR_TABLE_H
+
+#include "loss_ledger.h"
+#include "snapshot.h"
+
+#define COLLECTOR_AWAY_S 3      /* silent for this long: away */
+
+struct collector {
+    char id[COLLECTOR_ID_SIZE];
+    uint32_t index;             /* flow_key.collector */
+    bool is_away;
+    bool has_status;
+    bool has_clock;             /* offset_s was fixed by a record of this stream */
+    bool has_rival;             /* another process uses the same id */
+    uint32_t flips;             /* times in a row that a boot_id came back */
+    uint64_t previous_boot_id;
+    uint64_t replaced_ns;       /* local time at which the present boot_id came */
+    uint64_t heard_ns;          /* local time of the last message */
+    uint64_t newest_ns;         /* latest time of its own clock */
+    int64_t offset_s;           /* timeline - its clock */
+    int64_t wall_offset_ns;     /* unix time - its clock */
+    struct loss_ledger ledger;
+    struct collector_status status;     /* the last one, if has_status */
+};
+
+typedef struct collector_table collector_table_t;
+
+/* Make an empty table for SNAPSHOT_MAX_COLLECTORS.  Returns a table the caller destroys, or NULL when
+ * memory is short. */
+collector_table_t *collector_table_new(void);
+
+/* Free the table and set *self_p to NULL.  Does nothing when *self_p is NULL. */
+void collector_table_destroy(collector_table_t **self_p);
+
+/* The collector of this name, a new zeroed one (heard_ns is 0), or NULL when the table is full.
+ * Collectors stay where they are. */
+struct collector *collector_table_find(collector_table_t *self, const char *id);
+
+uint32_t collector_table_size(const collector_table_t *self);
+const struct collector *collector_table_at(const collector_table_t *self, uint32_t index);
+
+/* Mark those away that were heard of last before `since_ns` of local time, and call `on_away` once for
+ * each. */
+typedef void collector_away_fn(const struct collector *collector, void *arg);
+void collector_table_mark_away(collector_table_t *self, uint64_t since_ns,
+                               collector_away_fn *on_away, void *arg);
+
+bool collector_table_all_away(const collector_table_t *self);   /* false when there is none */
+
+#endif

@@ -1,0 +1,341 @@
+#include "ip_window.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keyed_hash.h"
+#include "port_set.h"
+#include "second_lists.h"
+#include "table_memory.h"
+
+/* One line of cache: all that a pass over the addresses reads. */
+struct head {
+    uint8_t addr[16];
+    uint64_t filled;            /* bit second % WINDOW_S: that bucket holds something; 0 = no address */
+    uint64_t packets, bytes;    /* sums over the buckets */
+    uint64_t last_unix_ns;
+    uint32_t syn, ack;
+    uint32_t last_second;
+    uint32_t is_touched;        /* active since it was filed under a second */
+};
+
+_Static_assert(sizeof(struct head) == 64, "a head is one cache line");
+
+struct bucket {
+    uint32_t packets, syn, ack;
+    uint64_t bytes;
+} __attribute__((packed, aligned(4)));
+
+/* A sum of 60 buckets fits its 32 bits.  No link carries more SYNs or ACKs from one address. */
+#define BUCKET_FLAGS_MAX (UINT32_MAX / WINDOW_S)
+
+struct total {
+    uint64_t packets, bytes;
+};
+
+struct ip_window {
+    struct head *heads;
+    struct bucket (*buckets)[WINDOW_S];
+    struct slot_index index;
+    struct second_lists seconds;
+    struct hash_secret secret;
+    port_set_t *ports;
+    struct total totals[WINDOW_S], total;
+    uint32_t capacity;
+    uint32_t used;              /* slots that were ever taken */
+    uint32_t size;
+    uint64_t evicted, refused;
+};
+
+ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed)
+{
+    assert(addresses >= 1 && ports >= 1);
+
+    ip_window_t *self = calloc(1, sizeof *self);
+    if (!self)
+        return NULL;
+    self->capacity = addresses;
+    self->secret = hash_secret_of(seed);
+    self->heads = table_memory_new(addresses, sizeof *self->heads);
+    self->buckets = table_memory_new(addresses, sizeof *self->buckets);
+    self->ports = port_set_new(ports, addresses, ~seed);
+    if (!self->heads || !self->buckets || !self->ports
+        || slot_index_init(&self->index, addresses) != 0
+        || second_lists_init(&self->seconds, addresses, WINDOW_S, 1) != 0)
+        ip_window_destroy(&self);
+    return self;
+}
+
+void ip_window_destroy(ip_window_t **self_p)
+{
+    assert(self_p);
+    ip_window_t *self = *self_p;
+
+    if (!self)
+        return;
+    port_set_destroy(&self->ports);
+    slot_index_clear(&self->index);
+    second_lists_clear(&self->seconds);
+    table_memory_free(self->heads, self->capacity, sizeof *self->heads);
+    table_memory_free(self->buckets, self->capacity, sizeof *self->buckets);
+    free(self);
+    *self_p = NULL;
+}
+
+static uint32_t hash_of(const ip_window_t *self, const uint8_t addr[16])
+{
+    return (uint32_t) hash_with(&self->secret, hash_address(&self->secret, addr), 0);
+}
+
+static uint32_t find(const ip_window_t *self, const uint8_t addr[16], uint32_t hash)
+{
+    uint32_t cursor = slot_index_place(&self->index, hash), slot;
+
+    while ((slot = slot_index_next(&self->index, hash, SLOT_MATCH_ALL, &cursor)) != SLOT_NONE)
+        if (memcmp(self->heads[slot].addr, addr, 16) == 0)
+            break;
+    return slot;
+}
+
+static void release(ip_window_t *self, uint32_t slot)
+{
+    slot_index_remove(&self->index, hash_of(self, self->heads[slot].addr), slot);
+    port_set_forget(self->ports, slot);
+    second_lists_remove(&self->seconds, slot);
+    slot_lists_prepend(&self->seconds.lists,
+                       second_lists_extra(&self->seconds, SECOND_LISTS_FREE), slot);
+    self->heads[slot].filled = 0;
+    self->size--;
+}
+
+/* Give up the idlest address.  Whoever was active since it was filed goes behind the others, each
+ * time paid for by a record: O(1) per record. */
+static void make_room(ip_window_t *self)
+{
+    uint32_t slot, second;
+
+    while ((slot = second_lists_oldest(&self->seconds, &second)) != SLOT_NONE) {
+        struct head *head = &self->heads[slot];
+        if (head->last_second == second && !(head->is_touched && second == self->seconds.now))
+            break;
+        head->is_touched = false;
+        second_lists_refile(&self->seconds, slot, head->last_second);
+    }
+    self->evicted++;
+    release(self, slot);
+}
+
+static uint32_t take_slot(ip_window_t *self)
+{
+    uint32_t list = second_lists_extra(&self->seconds, SECOND_LISTS_FREE);
+    uint32_t slot = slot_lists_first(&self->seconds.lists, list);
+
+    if (slot == SLOT_NONE && self->used < self->capacity)
+        return self->used++;
+    if (slot == SLOT_NONE) {
+        make_room(self);
+        slot = slot_lists_first(&self->seconds.lists, list);
+    }
+    second_lists_remove(&self->seconds, slot);
+    return slot;
+}
+
+static uint32_t open_address(ip_window_t *self, const uint8_t addr[16], uint32_t hash,
+                             uint32_t second)
+{
+    uint32_t slot = take_slot(self);
+
+    self->heads[slot] = (struct head) { .last_second = second };
+    memcpy(self->heads[slot].addr, addr, 16);
+    slot_index_insert(&self->index, hash, slot);
+    second_lists_file(&self->seconds, slot, second);
+    self->size++;
+    return slot;
+}
+
+static uint32_t find_or_open(ip_window_t *self, uint32_t hint, const struct window_update *update)
+{
+    if (hint < self->used && self->heads[hint].filled != 0
+        && memcmp(self->heads[hint].addr, update->addr, 16) == 0)
+        return hint;
+
+    uint32_t hash = hash_of(self, update->addr);
+    uint32_t slot = find(self, update->addr, hash);
+
+    return slot != SLOT_NONE ? slot : open_address(self, update->addr, hash, update->second);
+}
+
+/* Add up to `limit`, and return what was added: a bucket never holds more than its sum does. */
+static uint32_t add_bounded(uint32_t *value, uint32_t more, uint32_t limit)
+{
+    uint32_t room = limit - *value;
+    uint32_t added = more < room ? more : room;
+
+    *value += added;
+    return added;
+}
+
+static void add_to(struct head *head, struct bucket *bucket, const struct window_update *update)
+{
+    uint32_t packets = bucket->packets, syn = bucket->syn, ack = bucket->ack;
+
+    head->packets += add_bounded(&packets, update->packets, UINT32_MAX);
+    head->bytes += update->bytes;
+    if (update->tcp_flags & PACKET_TCP_ACK)
+        head->ack += add_bounded(&ack, update->packets, BUCKET_FLAGS_MAX);
+    else if (update->tcp_flags & PACKET_TCP_SYN)
+        head->syn += add_bounded(&syn, update->packets, BUCKET_FLAGS_MAX);
+    *bucket = (struct bucket) { packets, syn, ack, bucket->bytes + update->bytes };
+    if (update->second > head->last_second)
+        head->last_second = update->second;
+    if (update->last_unix_ns > head->last_unix_ns)
+        head->last_unix_ns = update->last_unix_ns;
+    head->is_touched = true;
+}
+
+uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_update *update)
+{
+    assert(update->second <= self->seconds.now);
+
+    if (self->seconds.now - update->second >= WINDOW_S) {
+        self->refused++;
+        return IP_WINDOW_NONE;
+    }
+    uint32_t slot = find_or_open(self, hint, update);
+    struct head *head = &self->heads[slot];
+    unsigned i = update->second % WINDOW_S;
+
+    if (!(head->filled >> i & 1)) {
+        head->filled |= UINT64_C(1) << i;
+        self->buckets[slot][i] = (struct bucket) { 0 };
+    }
+    add_to(head, &self->buckets[slot][i], update);
+    self->totals[i].packets += update->packets;
+    self->totals[i].bytes += update->bytes;
+    self->total.packets += update->packets;
+    self->total.bytes += update->bytes;
+    return slot;
+}
+
+uint32_t ip_window_use_port(ip_window_t *self, uint32_t address_hint, uint16_t port,
+                            uint32_t second, uint32_t port_hint)
+{
+    assert(address_hint < self->used);
+    return port_set_touch(self->ports, address_hint, port, second, port_hint);
+}
+
+void ip_window_prefetch(const ip_window_t *self, uint32_t hint, uint32_t second)
+{
+    if (hint >= self->used)
+        return;
+    __builtin_prefetch(&self->heads[hint], 1);
+    __builtin_prefetch(&self->buckets[hint][second % WINDOW_S], 1);
+}
+
+/* Take bucket `i` of every address out of its sums. */
+static void drop_bucket(ip_window_t *self, unsigned i)
+{
+    for (uint32_t slot = 0; slot < self->used && self->size > 0; slot++) {
+        struct head *head = &self->heads[slot];
+        if (!(head->filled >> i & 1))
+            continue;
+        const struct bucket *bucket = &self->buckets[slot][i];
+        head->filled &= ~(UINT64_C(1) << i);
+        head->packets -= bucket->packets;
+        head->bytes -= bucket->bytes;
+        head->syn -= bucket->syn;
+        head->ack -= bucket->ack;
+        if (head->filled == 0)
+            release(self, slot);
+    }
+    self->total.packets -= self->totals[i].packets;
+    self->total.bytes -= self->totals[i].bytes;
+    self->totals[i] = (struct total) { 0 };
+}
+
+void ip_window_step(ip_window_t *self, uint32_t second)
+{
+    uint32_t slot;
+
+    port_set_step(self->ports, second);
+    second_lists_step(&self->seconds, second);
+    drop_bucket(self, second % WINDOW_S);
+    while ((slot = second_lists_due(&self->seconds)) != SLOT_NONE) {
+        self->heads[slot].is_touched = false;
+        second_lists_refile(&self->seconds, slot, self->heads[slot].last_second);
+    }
+}
+
+bool ip_window_is_empty(const ip_window_t *self)
+{
+    return self->size == 0 && self->total.packets == 0;
+}
+
+uint32_t ip_window_size(const ip_window_t *self) { return self->size; }
+uint64_t ip_window_packets(const ip_window_t *self) { return self->total.packets; }
+uint64_t ip_window_bytes(const ip_window_t *self) { return self->total.bytes; }
+uint32_t ip_window_slots(const ip_window_t *self) { return self->used; }
+
+struct table_state ip_window_addresses(const ip_window_t *self)
+{
+    return (struct table_state) {
+        .name = "addresses", .size = self->size, .capacity = self->capacity,
+        .evicted = self->evicted, .refused = self->refused,
+    };
+}
+
+struct table_state ip_window_ports(const ip_window_t *self)
+{
+    return (struct table_state) {
+        .name = "ports",
+        .size = port_set_size(self->ports),
+        .capacity = port_set_capacity(self->ports),
+        .refused = port_set_refused(self->ports),
+    };
+}
+
+bool ip_window_at(const ip_window_t *self, uint32_t slot, struct window_sums *ret_sums)
+{
+    const struct head *head = &self->heads[slot];
+
+    if (head->filled == 0)
+        return false;
+    *ret_sums = (struct window_sums) {
+        .addr = head->addr,
+        .packets = head->packets,
+        .bytes = head->bytes,
+        .syn = head->syn,
+        .ack = head->ack,
+        .ports = port_set_count(self->ports, slot),
+        .last_unix_ns = head->last_unix_ns,
+    };
+    return true;
+}
+
+void ip_window_row(const ip_window_t *self, uint32_t slot, bool with_seconds,
+                   struct address_row *ret_row)
+{
+    struct window_sums sums;
+    bool is_used = ip_window_at(self, slot, &sums);
+
+    assert(is_used);
+    memset(ret_row, 0, sizeof *ret_row);
+    memcpy(ret_row->addr, sums.addr, sizeof ret_row->addr);
+    ret_row->packets_per_second = (double) sums.packets / WINDOW_S;
+    ret_row->bytes_per_second = (double) sums.bytes / WINDOW_S;
+    ret_row->unique_dst_ports = sums.ports;
+    ret_row->syn = sums.syn;
+    ret_row->ack = sums.ack;
+    ret_row->packets = sums.packets;
+    ret_row->bytes = sums.bytes;
+    ret_row->last_unix_ns = sums.last_unix_ns;
+    ret_row->has_seconds = with_seconds;
+    for (uint32_t i = 0; with_seconds && i < WINDOW_S; i++) {
+        unsigned oldest_first = (self->seconds.now + 1 + i) % WINDOW_S;
+        if (!(self->heads[slot].filled >> oldest_first & 1))
+            continue;
+        ret_row->packets_by_second[i] = self->buckets[slot][oldest_first].packets;
+        ret_row->bytes_by_second[i] = self->buckets[slot][oldest_first].bytes;
+    }
+}

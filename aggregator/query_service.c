@@ -1,0 +1,107 @@
+#include "query_service.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "table_pages.h"
+#include "zsock_setup.h"
+
+struct query_service {
+    zsock_t *socket;
+    const aggregate_t *aggregate;
+    uint64_t bad_messages;
+};
+
+query_service_t *query_service_new(zsock_t *socket, const aggregate_t *aggregate)
+{
+    assert(socket && aggregate);
+
+    query_service_t *self = calloc(1, sizeof *self);
+    if (!self)
+        return NULL;
+    self->socket = socket;
+    self->aggregate = aggregate;
+    return self;
+}
+
+void query_service_destroy(query_service_t **self_p)
+{
+    assert(self_p);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+/* Encode a page; rows are left out when the message would be cut off as too long. */
+static int encode(struct table_page *page, uint8_t **ret_bytes, size_t *ret_size)
+{
+    for (;;) {
+        int rc = table_page_encode(page, ret_bytes, ret_size);
+        if (rc != 0 || *ret_size <= ZSOCK_MAX_MESSAGE)
+            return rc;
+        free(*ret_bytes);
+        page->flow_count /= 2;
+        page->address_count /= 2;
+    }
+}
+
+static void answer(query_service_t *self, const uint8_t *bytes, size_t size,
+                   struct table_page *ret_page)
+{
+    struct table_query query;
+    int rc = table_query_decode(&query, bytes, size);
+
+    if (rc == 0)
+        rc = table_pages_answer(self->aggregate, &query, clock_boot_ns(), clock_wall_ns(), ret_page);
+    else
+        self->bad_messages++;
+    if (rc == -ENOMEM)
+        snprintf(ret_page->error, sizeof ret_page->error, "the aggregator is short of memory");
+    else if (rc != 0)
+        snprintf(ret_page->error, sizeof ret_page->error,
+                 "this is no TableQuery, or one of its values is out of range");
+}
+
+static void reply(query_service_t *self, zmq_msg_t *request)
+{
+    struct table_page page = { 0 };
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+
+    answer(self, zmq_msg_data(request), zmq_msg_size(request), &page);
+    if (encode(&page, &bytes, &size) != 0)
+        size = 0;               /* an empty message is an empty page: the peer must not wait */
+    zmq_send(zsock_resolve(self->socket), bytes, size, ZMQ_DONTWAIT);
+    free(bytes);
+    table_page_clear(&page);
+}
+
+/* One query per turn: the next may take as long. */
+static int on_query(zloop_t *loop, zsock_t *socket, void *arg)
+{
+    query_service_t *self = arg;
+    void *handle = zsock_resolve(socket);
+    zmq_msg_t request, rest;
+
+    (void) loop;
+    zmq_msg_init(&request);
+    if (zmq_msg_recv(&request, handle, ZMQ_DONTWAIT) >= 0) {
+        zmq_msg_init(&rest);
+        for (bool more = zmq_msg_more(&request); more; more = zmq_msg_more(&rest))
+            if (zmq_msg_recv(&rest, handle, ZMQ_DONTWAIT) < 0)
+                break;
+        zmq_msg_close(&rest);
+        reply(self, &request);
+    }
+    zmq_msg_close(&request);
+    return 0;
+}
+
+int query_service_start(query_service_t *self, zloop_t *loop)
+{
+    return zsock_setup_watch(loop, self->socket, on_query, self);
+}
+
+uint64_t query_service_bad_messages(const query_service_t *self) { return self->bad_messages; }

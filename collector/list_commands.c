@@ -1,0 +1,297 @@
+#include "list_commands.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "zsock_setup.h"
+
+#define REMEMBERED 1024
+#define REQUESTS_AT_ONCE 64
+
+struct remembered {
+    uint64_t request_id;        /* 0 = empty */
+    uint8_t *bytes;             /* the reply, from malloc */
+    size_t size;
+};
+
+struct list_commands {
+    list_keeper_t *keeper;
+    struct bound_socket bound;
+    const struct config_numbers *uids;
+    list_changed_fn *on_changed;
+    void *arg;
+    struct remembered remembered[REMEMBERED];
+    uint32_t next;              /* the oldest of them, written next */
+};
+
+int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const char *endpoint,
+                       int queue, const struct config_numbers *uids, list_changed_fn *on_changed,
+                       void *arg)
+{
+    assert(ret_self && keeper && endpoint && uids);
+
+    list_commands_t *self = calloc(1, sizeof *self);
+    if (!self)
+        return -ENOMEM;
+    self->keeper = keeper;
+    self->uids = uids;
+    self->on_changed = on_changed;
+    self->arg = arg;
+    int rc = zsock_setup_bind(&self->bound, ZMQ_REP, endpoint, queue);
+    if (rc != 0) {
+        free(self);
+        return rc;
+    }
+    *ret_self = self;
+    return 0;
+}
+
+void list_commands_destroy(list_commands_t **self_p)
+{
+    assert(self_p);
+
+    list_commands_t *self = *self_p;
+    if (!self)
+        return;
+    zsock_setup_unbind(&self->bound);
+    for (int i = 0; i < REMEMBERED; i++)
+        free(self->remembered[i].bytes);
+    free(self);
+    *self_p = NULL;
+}
+
+zsock_t *list_commands_socket(const list_commands_t *self)
+{
+    return self->bound.socket;
+}
+
+static bool may_change(const list_commands_t *self, long uid)
+{
+    if (uid < 0)
+        return false;
+    if (uid == 0 || uid == (long) geteuid())
+        return true;
+    for (uint32_t i = 0; i < self->uids->size; i++)
+        if (uid == (long) self->uids->items[i])
+            return true;
+    return false;
+}
+
+static void refuse(struct list_reply *reply, enum list_code code, const char *error)
+{
+    reply->code = code;
+    snprintf(reply->error, sizeof reply->error, "%s", error);
+}
+
+static uint64_t unix_of(uint64_t boot_ns, int64_t wall_offset_ns)
+{
+    return boot_ns == 0 ? 0 : boot_ns + (uint64_t) wall_offset_ns;
+}
+
+/* ---- reading ---- */
+
+static void fill_row(const list_commands_t *self, enum ntc_list list,
+                     const struct ip_list_entry *entry, int64_t wall_offset_ns,
+                     struct list_entry_row *row)
+{
+    struct kernel_list_hits hits = list_keeper_hits(self->keeper, list, &entry->prefix);
+
+    ip_prefix_format(&entry->prefix, row->prefix);
+    row->expires_unix_ns = unix_of(entry->expires_ns, wall_offset_ns);
+    snprintf(row->reason, sizeof row->reason, "%s", entry->reason);
+    row->added_unix_ns = entry->added_unix_ns;
+    row->hit_packets = hits.packets;
+    row->hit_bytes = hits.bytes;
+    row->last_hit_unix_ns = unix_of(hits.last_ns, wall_offset_ns);
+}
+
+static int list_entries(const list_commands_t *self, const struct list_request *request,
+                        struct list_reply *reply)
+{
+    ip_list_t *lists = list_keeper_lists(self->keeper);
+    enum ntc_list list = (enum ntc_list) request->list;
+    int64_t wall_offset_ns = clock_wall_offset_ns();
+    struct ip_prefix after;
+    char why[200];
+    uint32_t position = 0;
+
+    if (request->after[0] != '\0') {
+        if (ip_prefix_parse(request->after, &after, why, sizeof why) != 0) {
+            refuse(reply, LIST_BAD_REQUEST, why);
+            return 0;
+        }
+        position = ip_list_position_after(lists, list, &after);
+    }
+    reply->total = ip_list_size(lists, list);
+    reply->entry_count = reply->total - position;
+    if (reply->entry_count > request->limit)
+        reply->entry_count = request->limit;
+    reply->more = position + reply->entry_count < reply->total;
+    if (reply->entry_count == 0)
+        return 0;
+    reply->entries = calloc(reply->entry_count, sizeof *reply->entries);
+    if (!reply->entries)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < reply->entry_count; i++)
+        fill_row(self, list, ip_list_at(lists, list, position + i), wall_offset_ns,
+                 &reply->entries[i]);
+    return 0;
+}
+
+/* ---- changing ---- */
+
+static void change(list_commands_t *self, const struct list_request *request,
+                   struct list_reply *reply)
+{
+    enum ntc_list list = (enum ntc_list) request->list;
+    int64_t wall_offset_ns = clock_wall_offset_ns();
+    struct ip_list_entry entry = { .reason = request->reason };
+    struct list_answer answer;
+    char why[200];
+
+    if (ip_prefix_parse(request->prefix, &entry.prefix, why, sizeof why) != 0) {
+        refuse(reply, LIST_BAD_REQUEST, why);
+        return;
+    }
+    ip_prefix_format(&entry.prefix, reply->prefix);
+    if (request->ttl_s > LIST_MAX_TTL_S) {
+        refuse(reply, LIST_BAD_REQUEST, "ttl is more than 100 years: leave it out for ever");
+        return;
+    }
+    if (request->op == LIST_OP_ADD) {
+        entry.added_unix_ns = clock_wall_ns();
+        if (request->ttl_s > 0)
+            entry.expires_ns = clock_boot_ns() + request->ttl_s * NS_PER_S;
+        list_keeper_add(self->keeper, list, &entry, wall_offset_ns, &answer);
+    } else {
+        list_keeper_remove(self->keeper, list, &entry.prefix, wall_offset_ns, &answer);
+    }
+    refuse(reply, answer.code, answer.error);
+    reply->changed = answer.changed;
+    if (answer.changed && self->on_changed)
+        self->on_changed(request, reply->prefix, self->arg);
+}
+
+static const struct remembered *find_remembered(const list_commands_t *self, uint64_t request_id)
+{
+    for (int i = 0; request_id != 0 && i < REMEMBERED; i++)
+        if (self->remembered[i].request_id == request_id)
+            return &self->remembered[i];
+    return NULL;
+}
+
+/* Without memory for it the client is only answered anew should it ask again. */
+static void remember(list_commands_t *self, uint64_t request_id, const uint8_t *bytes, size_t size)
+{
+    struct remembered *place = &self->remembered[self->next];
+    uint8_t *copy = request_id != 0 ? malloc(size) : NULL;
+
+    if (!copy)
+        return;
+    memcpy(copy, bytes, size);
+    free(place->bytes);
+    *place = (struct remembered) { request_id, copy, size };
+    self->next = (self->next + 1) % REMEMBERED;
+}
+
+static int answer_again(const struct remembered *remembered, uint8_t **ret_bytes, size_t *ret_size)
+{
+    *ret_bytes = malloc(remembered->size);
+    if (!*ret_bytes)
+        return -ENOMEM;
+    memcpy(*ret_bytes, remembered->bytes, remembered->size);
+    *ret_size = remembered->size;
+    return 0;
+}
+
+/* ---- answering ---- */
+
+static int finish(list_commands_t *self, struct list_reply *reply, uint8_t **ret_bytes,
+                  size_t *ret_size)
+{
+    reply->list_version = list_keeper_version(self->keeper);
+    int rc = list_reply_encode(reply, ret_bytes, ret_size);
+    list_reply_clear(reply);
+    return rc;
+}
+
+int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t size, long uid,
+                         uint8_t **ret_bytes, size_t *ret_size)
+{
+    assert(self && ret_bytes && ret_size);
+
+    struct list_request request;
+    struct list_reply reply = { 0 };
+    int rc = list_request_decode(&request, bytes, size);
+
+    if (rc != 0) {
+        refuse(&reply, LIST_BAD_REQUEST, rc == -ENOMEM ? "out of memory"
+                                                       : "this is no ListRequest");
+        return finish(self, &reply, ret_bytes, ret_size);
+    }
+    bool is_change = request.op != LIST_OP_LIST;
+    reply.request_id = request.request_id;
+    if (is_change && !may_change(self, uid)) {
+        snprintf(reply.error, sizeof reply.error, "user %ld may not change the lists: see "
+                 "bus.command_uids", uid);
+        reply.code = LIST_NOT_ALLOWED;
+        return finish(self, &reply, ret_bytes, ret_size);
+    }
+    const struct remembered *remembered = is_change ? find_remembered(self, request.request_id)
+                                                    : NULL;
+    if (remembered)
+        return answer_again(remembered, ret_bytes, ret_size);
+    if (request.expected_version != 0
+        && request.expected_version != list_keeper_version(self->keeper)) {
+        refuse(&reply, LIST_REFUSED_VERSION, "the lists have changed meanwhile: read them again");
+        return finish(self, &reply, ret_bytes, ret_size);
+    }
+    if (is_change)
+        change(self, &request, &reply);
+    else
+        rc = list_entries(self, &request, &reply);
+    if (rc == 0)
+        rc = finish(self, &reply, ret_bytes, ret_size);
+    if (rc == 0 && is_change)
+        remember(self, request.request_id, *ret_bytes, *ret_size);
+    return rc;
+}
+
+/* Take one request off the socket and answer it.  A request of several frames is none, but REP must
+ * answer it before it hears another.  Returns false when none waits. */
+static bool serve_one(list_commands_t *self)
+{
+    void *handle = zsock_resolve(self->bound.socket);
+    zmq_msg_t message;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+    bool whole = true;
+
+    zmq_msg_init(&message);
+    if (zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&message);
+        return false;
+    }
+    while (zmq_msg_more(&message)) {
+        whole = false;
+        if (zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) < 0)
+            break;
+    }
+    int rc = list_commands_answer(self, zmq_msg_data(&message),
+                                  whole ? zmq_msg_size(&message) : SIZE_MAX,
+                                  zsock_setup_peer_uid(&message), &bytes, &size);
+    zmq_msg_close(&message);
+    zmq_send(handle, bytes, rc == 0 ? size : 0, ZMQ_DONTWAIT);
+    free(bytes);
+    return true;
+}
+
+void list_commands_on_request(list_commands_t *self)
+{
+    for (int i = 0; i < REQUESTS_AT_ONCE && serve_one(self); i++)
+        ;
+}

@@ -1,0 +1,41 @@
+/* list_commands - answers ListRequests on the bus: who may change the lists, and what they say.
+ *
+ * Anyone who can open the socket may read.  Changes are taken from our own uid, from root and from
+ * the uids of the configuration.  The last 1024 answers to changes are remembered by request id: a
+ * client that heard nothing asks again without doing it twice.
+ */
+#ifndef LIST_COMMANDS_H
+#define LIST_COMMANDS_H
+
+#include <czmq.h>
+
+#include "config.h"
+#include "list_keeper.h"
+
+#define LIST_MAX_TTL_S (100ull * 366 * 24 * 3600)
+
+typedef struct list_commands list_commands_t;
+
+/* Called after an answered change; `entry` is its prefix. */
+typedef void list_changed_fn(const struct list_request *request, const char *entry, void *arg);
+
+/* Bind the REP socket.  `uids` and `keeper` must outlive the object; `on_changed` may be NULL.
+ * Returns 0, -EADDRINUSE when another collector has it, or another -errno. */
+int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const char *endpoint,
+                       int queue, const struct config_numbers *uids, list_changed_fn *on_changed,
+                       void *arg);
+
+void list_commands_destroy(list_commands_t **self_p);
+
+/* Readable when a request has come; call list_commands_on_request() then. */
+zsock_t *list_commands_socket(const list_commands_t *self);
+
+/* Answer what waits, a bounded number of requests. */
+void list_commands_on_request(list_commands_t *self);
+
+/* Answer one request of the process of `uid` (negative: not known).  The caller frees *ret_bytes.
+ * Returns 0 or -ENOMEM. */
+int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t size, long uid,
+                         uint8_t **ret_bytes, size_t *ret_size);
+
+#endif

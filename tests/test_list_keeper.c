@@ -1,0 +1,314 @@
+#include "list_keeper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "suite.h"
+
+/* A kernel in memory that refuses when it is told to. */
+#define FAKE_SIZE 64
+static struct kernel_list_item fake[FAKE_SIZE];
+static size_t fake_size;
+static int calls_until_refusal;         /* 0 = never refuse */
+static int refusal;
+
+static char folder[64], path[128];
+static ip_list_t *lists;
+static list_store_t *store;
+static list_keeper_t *keeper;
+static struct list_answer answer;
+
+static int refuse_now(void)
+{
+    return calls_until_refusal > 0 && --calls_until_refusal == 0 ? refusal : 0;
+}
+
+static size_t fake_find(const struct kernel_list_item *item)
+{
+    size_t i = 0;
+
+    while (i < fake_size && (fake[i].list != item->list
+                             || ip_prefix_compare(&fake[i].prefix, &item->prefix) != 0))
+        i++;
+    return i;
+}
+
+static int fake_put(void *arg, const struct kernel_list_item *item)
+{
+    (void) arg;
+    int rc = refuse_now();
+    if (rc != 0)
+        return rc;
+    size_t at = fake_find(item);
+    fake_size += at == fake_size;
+    fake[at] = *item;
+    return 0;
+}
+
+static int fake_remove(void *arg, const struct kernel_list_item *item)
+{
+    (void) arg;
+    int rc = refuse_now();
+    size_t at = fake_find(item);
+    if (rc != 0 || at == fake_size)
+        return rc != 0 ? rc : -ENOENT;
+    fake[at] = fake[--fake_size];
+    return 0;
+}
+
+static int fake_hits(void *arg, const struct kernel_list_item *item,
+                     struct kernel_list_hits *ret_hits)
+{
+    (void) arg;
+    if (fake_find(item) == fake_size)
+        return -ENOENT;
+    *ret_hits = (struct kernel_list_hits) { .packets = 3, .bytes = 180, .last_ns = 9 };
+    return 0;
+}
+
+static const struct list_kernel KERNEL = { fake_put, fake_remove, fake_hits, NULL };
+
+static void setup(void)
+{
+    strcpy(folder, "/tmp/ntc-test-keeper-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/lists.json", folder);
+    lists = ip_list_new(4, 4);
+    ck_assert_int_eq(list_store_open(&store, path), 0);
+    keeper = list_keeper_new(lists, store, &KERNEL);
+    ck_assert_ptr_nonnull(keeper);
+}
+
+static void teardown(void)
+{
+    char command[128];
+
+    list_keeper_destroy(&keeper);
+    list_store_destroy(&store);
+    ip_list_destroy(&lists);
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    ck_assert_int_eq(system(command), 0);
+}
+
+static const char *file_text(void)
+{
+    static char text[8192];
+    FILE *file = fopen(path, "r");
+
+    text[0] = '\0';
+    if (!file)
+        return text;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return text;
+}
+
+static struct ip_prefix prefix_of(const char *text)
+{
+    struct ip_prefix prefix;
+    char why[200];
+
+    ck_assert_msg(ip_prefix_parse(text, &prefix, why, sizeof why) == 0, "%s", why);
+    return prefix;
+}
+
+static enum list_code add(const char *text, uint64_t expires_ns, const char *reason)
+{
+    struct ip_list_entry entry = { .prefix = prefix_of(text), .expires_ns = expires_ns,
+                                   .reason = reason };
+
+    list_keeper_add(keeper, NTC_BLACK, &entry, 0, &answer);
+    return answer.code;
+}
+
+static enum list_code take(const char *text)
+{
+    struct ip_prefix prefix = prefix_of(text);
+
+    list_keeper_remove(keeper, NTC_BLACK, &prefix, 0, &answer);
+    return answer.code;
+}
+
+static const struct kernel_list_item *in_kernel(const char *text)
+{
+    struct kernel_list_item item = { .prefix = prefix_of(text), .list = NTC_BLACK };
+    size_t at = fake_find(&item);
+
+    return at < fake_size ? &fake[at] : NULL;
+}
+
+static const struct ip_list_entry *in_memory(const char *text)
+{
+    struct ip_prefix prefix = prefix_of(text);
+
+    return ip_list_find(lists, NTC_BLACK, &prefix);
+}
+
+START_TEST(an_answer_of_ok_means_enforced_and_saved)
+{
+    ck_assert_int_eq(add("192.0.2.1", 0, "test"), LIST_OK);
+    ck_assert(answer.changed);
+    ck_assert_ptr_nonnull(in_kernel("192.0.2.1"));
+    ck_assert_ptr_nonnull(strstr(file_text(), "192.0.2.1"));
+    ck_assert_uint_eq(list_keeper_version(keeper), 2);
+
+    ck_assert_int_eq(take("192.0.2.1"), LIST_OK);
+    ck_assert_ptr_null(in_kernel("192.0.2.1"));
+    ck_assert_ptr_null(strstr(file_text(), "192.0.2.1"));
+    ck_assert_uint_eq(list_keeper_version(keeper), 3);
+}
+END_TEST
+
+START_TEST(adding_the_same_again_changes_nothing)
+{
+    ck_assert_int_eq(add("192.0.2.1", 0, "test"), LIST_OK);
+    ck_assert_int_eq(add("192.0.2.1", 0, "test"), LIST_OK);
+    ck_assert(!answer.changed);
+    ck_assert_uint_eq(list_keeper_version(keeper), 2);
+    ck_assert_int_eq(add("192.0.2.1", 77, "test"), LIST_OK);
+    ck_assert(answer.changed);
+    ck_assert_uint_eq(in_kernel("192.0.2.1")->expires_ns, 77);
+    ck_assert_int_eq(add("192.0.2.1", 77, "else"), LIST_OK);
+    ck_assert(answer.changed);
+    ck_assert_str_eq(in_memory("192.0.2.1")->reason, "else");
+}
+END_TEST
+
+START_TEST(removing_what_is_not_listed_is_not_found)
+{
+    ck_assert_int_eq(take("192.0.2.9"), LIST_NOT_FOUND);
+    ck_assert_str_eq(answer.error, "192.0.2.9 is not in the blacklist");
+    ck_assert_str_eq(file_text(), "");
+}
+END_TEST
+
+START_TEST(a_full_list_is_refused)
+{
+    const char *HOSTS[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4" };
+
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(add(HOSTS[i], 0, ""), LIST_OK);
+    ck_assert_int_eq(add("192.0.2.5", 0, ""), LIST_FULL);
+    ck_assert_ptr_nonnull(strstr(answer.error, "4 addresses"));
+    ck_assert_ptr_null(strstr(file_text(), "192.0.2.5"));
+    ck_assert_int_eq(add("192.0.2.0/24", 0, ""), LIST_OK);
+}
+END_TEST
+
+/* A disk that refuses: the temporary file cannot be made. */
+START_TEST(what_cannot_be_saved_is_not_done)
+{
+    char temporary[160], before[8192];
+
+    ck_assert_int_eq(add("10.1.0.0/16", 50, ""), LIST_OK);
+    strcpy(before, file_text());
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    ck_assert_int_eq(mkdir(temporary, 0700), 0);
+
+    ck_assert_int_eq(add("10.0.0.0/8", 0, ""), LIST_NOT_SAVED);
+    ck_assert_ptr_nonnull(strstr(answer.error, "cannot write"));
+    ck_assert_ptr_null(in_kernel("10.0.0.0/8"));
+    ck_assert_uint_eq(in_kernel("10.1.0.0/16")->expires_ns, 50);
+    ck_assert_ptr_null(in_memory("10.0.0.0/8"));
+
+    ck_assert_int_eq(take("10.1.0.0/16"), LIST_NOT_SAVED);
+    ck_assert_uint_eq(in_kernel("10.1.0.0/16")->expires_ns, 50);
+    ck_assert_uint_eq(in_memory("10.1.0.0/16")->expires_ns, 50);
+    ck_assert_str_eq(file_text(), before);
+    ck_assert_uint_eq(list_keeper_version(keeper), 2);
+}
+END_TEST
+
+/* The rename fails, when the kernel has been changed already. */
+START_TEST(what_cannot_be_committed_is_undone_in_the_kernel)
+{
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    ck_assert_int_eq(add("192.0.2.1", 0, ""), LIST_NOT_SAVED);
+    ck_assert_ptr_nonnull(strstr(answer.error, "cannot replace"));
+    ck_assert_ptr_null(in_kernel("192.0.2.1"));
+    ck_assert_ptr_null(in_memory("192.0.2.1"));
+}
+END_TEST
+
+START_TEST(what_the_kernel_refuses_is_undone)
+{
+    char before[8192];
+
+    ck_assert_int_eq(add("10.1.0.0/16", 50, "inner"), LIST_OK);
+    strcpy(before, file_text());
+    calls_until_refusal = 2;            /* of two puts the second */
+    refusal = -EPERM;
+    ck_assert_int_eq(add("10.0.0.0/8", 0, ""), LIST_NOT_ENFORCED);
+    ck_assert_ptr_nonnull(strstr(answer.error, "Operation not permitted"));
+    ck_assert_uint_eq(fake_size, 1);
+    ck_assert_uint_eq(in_kernel("10.1.0.0/16")->expires_ns, 50);
+    ck_assert_str_eq(file_text(), before);
+
+    calls_until_refusal = 1;
+    ck_assert_int_eq(take("10.1.0.0/16"), LIST_NOT_ENFORCED);
+    ck_assert_str_eq(in_memory("10.1.0.0/16")->reason, "inner");
+    ck_assert_uint_eq(in_kernel("10.1.0.0/16")->expires_ns, 50);
+
+    calls_until_refusal = 1;
+    refusal = -ENOSPC;
+    ck_assert_int_eq(add("192.0.2.1", 0, ""), LIST_FULL);
+    ck_assert_str_eq(file_text(), before);
+
+    calls_until_refusal = 1;
+    refusal = -EPERM;
+    ck_assert_int_eq(add("10.1.0.0/16", 99, "other"), LIST_NOT_ENFORCED);
+    ck_assert_uint_eq(in_memory("10.1.0.0/16")->expires_ns, 50);
+    ck_assert_str_eq(in_memory("10.1.0.0/16")->reason, "inner");
+}
+END_TEST
+
+START_TEST(what_has_expired_vanishes_everywhere)
+{
+    ck_assert_int_eq(add("192.0.2.1", 50, ""), LIST_OK);
+    ck_assert_int_eq(add("192.0.2.2", 0, ""), LIST_OK);
+    ck_assert_uint_eq(list_keeper_expire(keeper, 49, 0, &answer), 0);
+    ck_assert_uint_eq(list_keeper_version(keeper), 3);
+    ck_assert_uint_eq(list_keeper_expire(keeper, 50, 0, &answer), 1);
+    ck_assert_int_eq(answer.code, LIST_OK);
+    ck_assert_uint_eq(list_keeper_version(keeper), 4);
+    ck_assert_ptr_null(in_memory("192.0.2.1"));
+    ck_assert_ptr_null(in_kernel("192.0.2.1"));
+    ck_assert_ptr_null(strstr(file_text(), "192.0.2.1"));
+    ck_assert_ptr_nonnull(strstr(file_text(), "192.0.2.2"));
+}
+END_TEST
+
+START_TEST(hits_come_from_the_kernel)
+{
+    struct ip_prefix prefix = prefix_of("192.0.2.1");
+
+    ck_assert_uint_eq(list_keeper_hits(keeper, NTC_BLACK, &prefix).packets, 0);
+    ck_assert_int_eq(add("192.0.2.1", 0, ""), LIST_OK);
+    ck_assert_uint_eq(list_keeper_hits(keeper, NTC_BLACK, &prefix).packets, 3);
+    ck_assert_uint_eq(list_keeper_hits(keeper, NTC_BLACK, &prefix).last_ns, 9);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("list_keeper");
+    TCase *tcase = tcase_create("change");
+
+    tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, an_answer_of_ok_means_enforced_and_saved);
+    tcase_add_test(tcase, adding_the_same_again_changes_nothing);
+    tcase_add_test(tcase, removing_what_is_not_listed_is_not_found);
+    tcase_add_test(tcase, a_full_list_is_refused);
+    tcase_add_test(tcase, what_cannot_be_saved_is_not_done);
+    tcase_add_test(tcase, what_cannot_be_committed_is_undone_in_the_kernel);
+    tcase_add_test(tcase, what_the_kernel_refuses_is_undone);
+    tcase_add_test(tcase, what_has_expired_vanishes_everywhere);
+    tcase_add_test(tcase, hits_come_from_the_kernel);
+    suite_add_tcase(suite, tcase);
+    return suite_run(suite);
+}
