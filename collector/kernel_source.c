@@ -280,9 +280,14 @@ static uint64_t interval_ns(uint32_t per_second)
     return per_second ? NS_PER_S / per_second : 2 * NTC_BURST_NS;
 }
 
-static uint64_t boot_offset_ns(void)
+/* The two clocks differ by the time spent suspended.  Keep the difference unless that grew: what one
+ * reading is off by would make times of a flow jump. */
+static void update_boot_offset(struct ntc_settings *settings)
 {
-    return clock_boot_ns() - clock_monotonic_ns();
+    int64_t offset = (int64_t) (clock_boot_ns() - clock_monotonic_ns());
+
+    if (llabs(offset - settings->boot_offset_ns) > (int64_t) NS_PER_MS)
+        settings->boot_offset_ns = offset;
 }
 
 static void write_bypass(struct ntc_settings *settings, const struct config_numbers *ports)
@@ -302,7 +307,7 @@ static int write_settings(kernel_source_t *self, const struct config *config)
 
     write_bypass(settings, &config->network.bypass_ports);
     settings->interval_ns = interval_ns(config->events.per_second);
-    settings->boot_offset_ns = (__s64) boot_offset_ns();
+    update_boot_offset(settings);
     if (settings->hash_seed == 0    /* another seed would only scatter what is cached */
         && getrandom(&settings->hash_seed, sizeof settings->hash_seed, 0) < 0)
         return -errno;
@@ -562,7 +567,7 @@ int kernel_source_flush(kernel_source_t *self, uint64_t before_ns)
     int first_error = 0;
     bool moved = false;
 
-    self->settings->boot_offset_ns = (__s64) boot_offset_ns();
+    update_boot_offset(self->settings);
     self->settings->flush_before_ns = before_ns;
     for (int cpu = 0; cpu < self->cpu_count && cpu < CPU_SETSIZE; cpu++) {
         if (__atomic_load_n(&self->cpus[cpu].occupied_count, __ATOMIC_RELAXED) == 0)

@@ -22,6 +22,7 @@ void kernel_setup(void)
     config_defaults(&kernel_config);
     snprintf(kernel_config.network.pin_path, sizeof kernel_config.network.pin_path, "%s/ntc", folder);
     kernel_config.events.ring_mib = 1;
+    kernel_config.events.per_second = 100000000;    /* every packet its own record */
     int rc = kernel_source_open(&source, &kernel_config, why, sizeof why);
     ck_assert_msg(rc == 0, "%s", why);
 }
