@@ -49,19 +49,6 @@ struct ntc_prefix_entry {
     struct ntc_list_side side;
 };
 
-/* Value of `counters` (per CPU, one entry).  All cumulative. */
-struct ntc_counters {
-    __u64 packets[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
-    __u64 bytes[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
-    __u64 not_ip_packets;       /* part of packets[]: no IP header, so no record */
-    __u64 not_ip_bytes;
-    __u64 unparsed_packets;     /* part of packets[]: addresses unreadable, so no record */
-    __u64 unparsed_bytes;
-    __u64 ring_lost_records;    /* records that found the ring full */
-    __u64 ring_lost_packets;
-    __u64 ring_lost_bytes;
-};
-
 /* Value of `settings` (array, one entry, mmap()able), written by the collector. */
 struct ntc_settings {
     __u32 asleep;               /* 1: wake the collector with the next record and set it to 0 */
@@ -90,13 +77,28 @@ struct ntc_cache_entry {
     __u32 psh;                  /* PACKET_TCP_PSH if any of the packets had it */
 };
 
+/* What one CPU has seen.  All cumulative. */
+struct ntc_counters {
+    __u64 packets[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
+    __u64 bytes[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
+    __u64 not_ip_packets;       /* part of packets[]: no IP header, so no record */
+    __u64 not_ip_bytes;
+    __u64 unparsed_packets;     /* part of packets[]: addresses unreadable, so no record */
+    __u64 unparsed_bytes;
+    __u64 ring_lost_records;    /* records that found the ring full */
+    __u64 ring_lost_packets;
+    __u64 ring_lost_bytes;
+};
+
+/* Value of `cpus` (array, mmap()able): an array by CPU number and not a per-CPU map, since the
+ * kernel looks up arrays without a call, and the collector reads it without one. */
 struct ntc_cpu {
+    struct ntc_counters counters;
     __u64 spent_until_ns;       /* the budget is spent up to this time (GCRA) */
     __u32 flushing;             /* the flush program is at work: leave the cache alone */
-    __u32 occupied_count;       /* bits in `occupied`, mmap()ed: the collector flushes if not 0 */
-    __u64 merged_packets;       /* cumulative: packets that were added to an entry */
+    __u32 occupied_count;       /* bits in `occupied`: the collector flushes if not 0 */
     __u64 occupied[NTC_CACHE_WORDS];    /* one bit per slot that holds something */
-    __u64 zero[5];              /* to whole cache lines */
+    __u64 zero[7];              /* to whole cache lines */
 };
 
 _Static_assert(sizeof(struct ntc_cpu) % 64 == 0, "CPUs must not share a cache line");

@@ -40,7 +40,6 @@ struct kernel_source {
     struct ntc_settings *settings;
     struct ntc_ledger *ledger;
     struct ntc_cpu *cpus;       /* cpu_count of them */
-    struct ntc_counters *per_cpu;   /* room for one look-up of all CPUs */
     int cpu_count;
     bool taken_over;
     cpu_set_t own_cpus;         /* where this process may run */
@@ -169,7 +168,7 @@ static void adopt_maps(kernel_source_t *self, int ret_old[], size_t old_count)
         if (fd < 0)
             continue;
         if (same) {
-            if (bpf_map__reuse_fd(map, fd) == 0 && map == self->skeleton->maps.counters)
+            if (bpf_map__reuse_fd(map, fd) == 0 && map == self->skeleton->maps.cpus)
                 self->taken_over = true;
             close(fd);
         } else if (is_sized_by_config(self, map)) {
@@ -264,9 +263,6 @@ static void *map_value(const struct bpf_map *map, size_t size)
 
 static int open_shared(kernel_source_t *self)
 {
-    self->per_cpu = calloc((size_t) self->cpu_count, sizeof *self->per_cpu);
-    if (!self->per_cpu)
-        return -ENOMEM;
     self->cpus = map_value(self->skeleton->maps.cpus,
                            (size_t) self->cpu_count * sizeof *self->cpus);
     self->settings = map_value(self->skeleton->maps.settings, sizeof *self->settings);
@@ -488,7 +484,6 @@ void kernel_source_destroy(kernel_source_t **self_p)
     if (self->old_ring_fd >= 0)
         close(self->old_ring_fd);
     ntc_bpf__destroy(self->skeleton);
-    free(self->per_cpu);
     free(self);
     *self_p = NULL;
 }
@@ -592,22 +587,17 @@ int kernel_source_fd(const kernel_source_t *self)
     return ring_buffer__epoll_fd(self->ring);
 }
 
-int kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum)
+void kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum)
 {
-    __u32 zero = 0;
     uint64_t *sum = (uint64_t *) ret_sum;
     const size_t fields = sizeof *ret_sum / sizeof *sum;
-    int rc = bpf_map_lookup_elem(bpf_map__fd(self->skeleton->maps.counters), &zero, self->per_cpu);
 
-    if (rc != 0)
-        return rc;
     memset(ret_sum, 0, sizeof *ret_sum);
     for (int cpu = 0; cpu < self->cpu_count; cpu++) {
-        const uint64_t *one = (const uint64_t *) &self->per_cpu[cpu];
+        const uint64_t *one = (const uint64_t *) &self->cpus[cpu].counters;
         for (size_t i = 0; i < fields; i++)
-            sum[i] += one[i];
+            sum[i] += __atomic_load_n(&one[i], __ATOMIC_RELAXED);
     }
-    return 0;
 }
 
 struct ntc_ledger *kernel_source_ledger(kernel_source_t *self)
@@ -620,10 +610,16 @@ bool kernel_source_taken_over(const kernel_source_t *self)
     return self->taken_over;
 }
 
-int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction)
+int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction,
+                             enum link_kind link)
 {
-    return bpf_program__fd(direction == PACKET_INGRESS ? self->skeleton->progs.ntc_ingress
-                                                       : self->skeleton->progs.ntc_egress);
+    const struct ntc_bpf *skeleton = self->skeleton;
+
+    if (link == LINK_ETHERNET)
+        return bpf_program__fd(direction == PACKET_INGRESS ? skeleton->progs.ntc_ingress
+                                                           : skeleton->progs.ntc_egress);
+    return bpf_program__fd(direction == PACKET_INGRESS ? skeleton->progs.ntc_ingress_ip
+                                                       : skeleton->progs.ntc_egress_ip);
 }
 
 int kernel_source_hosts_fd(const kernel_source_t *self)

@@ -61,8 +61,8 @@ bool kernel_source_sleep(kernel_source_t *self);
 /* Readable once after kernel_source_sleep(), when a record has come. */
 int kernel_source_fd(const kernel_source_t *self);
 
-/* Sum the counters over all CPUs.  Returns 0 or -errno. */
-int kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum);
+/* Sum the counters over all CPUs. */
+void kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum);
 
 /* What the collector did with records since the maps were made.  In pinned, shared memory: what is
  * written here survives a crash. */
@@ -72,7 +72,13 @@ struct ntc_ledger *kernel_source_ledger(kernel_source_t *self);
 bool kernel_source_taken_over(const kernel_source_t *self);
 
 /* For tc_attachment and kernel_lists. */
-int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction);
+enum link_kind {
+    LINK_ETHERNET = 0,          /* frames begin with an Ethernet header */
+    LINK_BARE_IP = 1,           /* frames are IP packets: tun, WireGuard, PPP, tunnels */
+    LINK_KINDS = 2,
+};
+int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction,
+                             enum link_kind link);
 int kernel_source_hosts_fd(const kernel_source_t *self);
 int kernel_source_prefixes_fd(const kernel_source_t *self, enum ntc_list list);
 struct ntc_settings *kernel_source_settings(kernel_source_t *self);
