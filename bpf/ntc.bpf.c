@@ -38,6 +38,11 @@ static __always_inline int packet_load(packet_ctx_t *ctx, __u32 offset, void *to
     return bpf_skb_load_bytes(ctx->skb, at, to, size);
 }
 
+static __always_inline int packet_load_far(packet_ctx_t *ctx, __u32 offset, void *to, __u32 size)
+{
+    return bpf_skb_load_bytes(ctx->skb, ctx->link_bytes + offset, to, size);
+}
+
 #include "packet_parse.h"
 
 /* Ethernet pads packets to 46 bytes; the shortest has 20. */

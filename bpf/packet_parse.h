@@ -5,7 +5,8 @@
  *     int packet_load(packet_ctx_t *ctx, __u32 offset, void *to, __u32 size)
  * which copies `size` bytes (a constant; `to` is aligned to 4) from `offset` behind the link header
  * and returns 0, or fails without them.  Nothing else touches the packet, so nothing can be read out
- * of bounds.
+ * of bounds.  packet_load_far() is the same for what few packets have: the kernel's verifier follows
+ * each way through it, so it should have one.
  */
 #ifndef PACKET_PARSE_H
 #define PACKET_PARSE_H
@@ -33,6 +34,7 @@ struct parsed_packet {
     struct packet_record record;    /* addresses, ports, protocol, ip_version, tcp_flags, vlan */
     __u32 ip_bytes;                 /* length by the IP header, 0 = none given (jumbo) */
     __u32 header_bytes;             /* IP and transport headers: what each segment repeats */
+    __u32 transport_at;             /* where ports and flags begin, 0 = the packet has none */
     __u32 network_at;               /* VLAN tags between link header and IP header, bytes */
     __u8 whole_tcp;                 /* the TCP header was readable up to its flags */
 };
@@ -91,7 +93,7 @@ static __always_inline enum parse_result parse_ipv4(packet_ctx_t *ctx, __u32 at,
     /* A later fragment carries payload where the ports would be. */
     if (header_bytes < sizeof head || (parse_be16(head + 6) & 0x1fff) != 0)
         return PARSE_OK;
-    parse_transport(ctx, at + header_bytes, out);
+    out->transport_at = at + header_bytes;
     return PARSE_OK;
 }
 
@@ -129,7 +131,7 @@ static __always_inline enum parse_result parse_ipv6(packet_ctx_t *ctx, __u32 at,
 
         out->record.protocol = next;
         out->header_bytes = at - start;
-        if (packet_load(ctx, at, extension, sizeof extension) != 0)
+        if (packet_load_far(ctx, at, extension, sizeof extension) != 0)
             return PARSE_OK;
         if (next == 44) {
             next = extension[0];
@@ -146,7 +148,7 @@ static __always_inline enum parse_result parse_ipv6(packet_ctx_t *ctx, __u32 at,
     out->record.protocol = next;
     out->header_bytes = at - start;
     if (!parse_is_extension(next))
-        parse_transport(ctx, at, out);
+        out->transport_at = at;
     return PARSE_OK;
 }
 
@@ -171,11 +173,11 @@ static __always_inline enum parse_result packet_parse(packet_ctx_t *ctx, __u16 e
         at += sizeof tag;
     }
     out->network_at = at;
-    if (ether_type == PARSE_ETH_IPV4)
-        return parse_ipv4(ctx, at, out);
-    if (ether_type == PARSE_ETH_IPV6)
-        return parse_ipv6(ctx, at, out);
-    return PARSE_NOT_IP;
+    enum parse_result result = ether_type == PARSE_ETH_IPV4 ? parse_ipv4(ctx, at, out)
+        : ether_type == PARSE_ETH_IPV6 ? parse_ipv6(ctx, at, out) : PARSE_NOT_IP;
+    if (out->transport_at)
+        parse_transport(ctx, out->transport_at, out);
+    return result;
 }
 
 #endif
