@@ -69,6 +69,8 @@ $(B)/%.o: %.c $(MAKEFILE_LIST)
 	$(Q)$(CC) $(HOUSE_CFLAGS) $(CFLAGS) $(CPPFLAGS) \
 	    $(addprefix -I,$(INC_$(firstword $(subst /, ,$*)))) -c $< -o $@
 
+$(B)/gateway/plain_page.o: $(wildcard gateway/plain_page.*)
+
 # ---- generated code ----
 
 $(B)/proto/ntc.pb-c.c: proto/ntc.proto
@@ -125,6 +127,8 @@ BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/
 
 bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o
 	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+
+bench-compare: ; @$(PYTHON) tests/bench/bench.py --compare $(OLD)
 
 $(B)/tests/bench/%.bpf.o: tests/bench/%.bpf.c
 	@mkdir -p $(@D); echo "  BPF   $@"

@@ -156,14 +156,17 @@ static uint32_t open_address(ip_window_t *self, const uint8_t addr[16], uint32_t
 
 static uint32_t find_or_open(ip_window_t *self, uint32_t hint, const struct window_update *update)
 {
-    if (hint < self->used && self->heads[hint].filled != 0
-        && memcmp(self->heads[hint].addr, update->addr, 16) == 0)
-        return hint;
+    uint32_t slot = hint;
 
-    uint32_t hash = hash_of(self, update->addr);
-    uint32_t slot = find(self, update->addr, hash);
-
-    return slot != SLOT_NONE ? slot : open_address(self, update->addr, hash, update->second);
+    if (hint >= self->used || self->heads[hint].filled == 0
+        || memcmp(self->heads[hint].addr, update->addr, 16) != 0) {
+        uint32_t hash = hash_of(self, update->addr);
+        slot = find(self, update->addr, hash);
+        if (slot == SLOT_NONE)
+            return open_address(self, update->addr, hash, update->second);
+    }
+    self->heads[slot].is_touched = true;
+    return slot;
 }
 
 /* Add up to `limit`, and return what was added: a bucket never holds more than its sum does. */
@@ -191,7 +194,6 @@ static void add_to(struct head *head, struct bucket *bucket, const struct window
         head->last_second = update->second;
     if (update->last_unix_ns > head->last_unix_ns)
         head->last_unix_ns = update->last_unix_ns;
-    head->is_touched = true;
 }
 
 uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_update *update)

@@ -79,7 +79,7 @@ static int open_socket(const struct config *config, const char *name, int type,
     return rc;
 }
 
-/* Make all that has no socket of its own.  Returns 0 or -ENOMEM. */
+/* Make everything behind the sockets.  Returns 0 or -errno. */
 static int make_parts(struct context *self)
 {
     const struct config *config = &self->config;
@@ -92,10 +92,11 @@ static int make_parts(struct context *self)
 
     if (getrandom(random, sizeof random, 0) != (ssize_t) sizeof random)
         return -errno;
+    self->loop = zloop_new();
     self->flows = flow_publisher_new();
     self->aggregate = aggregate_new(&limits, config->aggregator.addresses, random[0],
                                     flow_publisher_on_ended, self->flows);
-    if (!self->flows || !self->aggregate)
+    if (!self->loop || !self->flows || !self->aggregate)
         return -ENOMEM;
     flow_publisher_open(self->flows, self->snapshots_socket.socket,
                         aggregate_collectors(self->aggregate));
@@ -125,28 +126,45 @@ static int connect_collectors(struct context *self)
     return rc;
 }
 
+static int watch(struct context *self)
+{
+    int rc = stop_signal_watch(self->loop, self->stop_fd);
+
+    if (rc == 0)
+        rc = query_service_start(self->queries, self->loop);
+    if (rc == 0)
+        rc = zsock_setup_watch(self->loop, self->snapshots_socket.socket, on_subscription, self);
+    if (rc == 0 && zloop_timer(self->loop, TICK_MS, 0, on_second, self) < 0)
+        rc = -ENOMEM;
+    return rc;
+}
+
+static int fail(const char *what, int rc)
+{
+    log_error("cannot %s: %s", what, strerror(-rc));
+    return rc;
+}
+
+/* Returns 0, or a negative errno that has been logged. */
 static int start(struct context *self)
 {
-    int rc = stop_signal_open();
+    int rc = self->stop_fd = stop_signal_open();
 
     if (rc < 0)
-        return rc;
-    self->stop_fd = rc;
-    self->loop = zloop_new();
-    if (!self->loop)
-        return -ENOMEM;
+        return fail("take signals", rc);
     if ((rc = open_socket(&self->config, BUS_SNAPSHOTS, ZMQ_XPUB, &self->snapshots_socket)) != 0
         || (rc = open_socket(&self->config, BUS_QUERIES, ZMQ_REP, &self->queries_socket)) != 0)
         return rc;
     zsock_set_xpub_verbose(self->snapshots_socket.socket, 1);
-    if ((rc = make_parts(self)) != 0 || (rc = connect_collectors(self)) != 0
-        || (rc = stop_signal_watch(self->loop, self->stop_fd)) != 0
-        || (rc = query_service_start(self->queries, self->loop)) != 0)
+    if ((rc = make_parts(self)) != 0)
+        return fail("make the tables", rc);
+    if ((rc = connect_collectors(self)) != 0)
         return rc;
-    rc = zsock_setup_watch(self->loop, self->snapshots_socket.socket, on_subscription, self);
-    if (rc == 0 && zloop_timer(self->loop, TICK_MS, 0, on_second, self) < 0)
-        rc = -ENOMEM;
-    return rc;
+    if ((rc = watch(self)) != 0)
+        return fail("watch the sockets", rc);
+    log_info("ready in %s: room for %u flows and %u addresses", self->config.bus.directory,
+             self->config.aggregator.flows, self->config.aggregator.addresses);
+    return 0;
 }
 
 static void stop(struct context *self)
@@ -181,8 +199,6 @@ int main(int argc, char **argv)
         int rc = start(self);
         if (rc == 0)
             zloop_start(self->loop);
-        else
-            log_error("cannot start: %s", strerror(-rc));
         stop(self);
         code = rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }

@@ -10,6 +10,7 @@
 #include "table_memory.h"
 
 #define SILENT_S 3
+#define RING_S (HISTORY_MAX_S + 2 * SILENT_S)   /* the last seconds are not yet told in full */
 #define ACTION_SERIES (PACKET_DIRECTIONS * PACKET_ACTIONS)
 
 _Static_assert(ACTION_SERIES + PACKET_GROUPS == HISTORY_SERIES, "see HistorySeries in ntc.proto");
@@ -34,7 +35,7 @@ struct baseline {
 };
 
 struct traffic_history {
-    struct totals *ring;            /* HISTORY_MAX_S rows, by second */
+    struct totals *ring;            /* RING_S rows, by second */
     struct baseline *baselines;     /* per collector */
     uint32_t collectors;
     uint32_t used;                  /* baselines that were ever set stand before this one */
@@ -50,7 +51,7 @@ traffic_history_t *traffic_history_new(uint32_t collectors)
     if (!self)
         return NULL;
     self->collectors = collectors;
-    self->ring = table_memory_new(HISTORY_MAX_S, sizeof *self->ring);
+    self->ring = table_memory_new(RING_S, sizeof *self->ring);
     self->baselines = table_memory_new(collectors, sizeof *self->baselines);
     if (!self->ring || !self->baselines)
         traffic_history_destroy(&self);
@@ -64,7 +65,7 @@ void traffic_history_destroy(traffic_history_t **self_p)
 
     if (!self)
         return;
-    table_memory_free(self->ring, HISTORY_MAX_S, sizeof *self->ring);
+    table_memory_free(self->ring, RING_S, sizeof *self->ring);
     table_memory_free(self->baselines, self->collectors, sizeof *self->baselines);
     free(self);
     *self_p = NULL;
@@ -73,7 +74,7 @@ void traffic_history_destroy(traffic_history_t **self_p)
 static bool holds(const traffic_history_t *self, uint32_t second)
 {
     return self->has_any && second >= self->first && second <= self->newest
-        && self->newest - second < HISTORY_MAX_S;
+        && self->newest - second < RING_S;
 }
 
 /* Let the ring reach `second`.  Its first second is that of the first baseline. */
@@ -82,12 +83,12 @@ static void reach(traffic_history_t *self, uint32_t second)
     if (!self->has_any) {
         self->has_any = true;
         self->first = self->newest = second;
-        self->ring[second % HISTORY_MAX_S] = (struct totals) { 0 };
+        self->ring[second % RING_S] = (struct totals) { 0 };
     }
-    if (second > self->newest + HISTORY_MAX_S)
-        self->newest = second - HISTORY_MAX_S;
+    if (second > self->newest + RING_S)
+        self->newest = second - RING_S;
     while (self->newest < second)
-        self->ring[++self->newest % HISTORY_MAX_S] = (struct totals) { 0 };
+        self->ring[++self->newest % RING_S] = (struct totals) { 0 };
 }
 
 /* What was counted since the baseline.  Returns false when a counter went back. */
@@ -122,15 +123,15 @@ static void spread(traffic_history_t *self, const struct totals *more, uint64_t 
     uint64_t whole = to_ns - from_ns;
     uint64_t start_ns = from_ns;
 
-    if (whole > HISTORY_MAX_S * NS_PER_S)
-        start_ns = to_ns - HISTORY_MAX_S * NS_PER_S;    /* what is older has left the ring */
+    if (whole > RING_S * NS_PER_S)
+        start_ns = to_ns - RING_S * NS_PER_S;    /* what is older has left the ring */
     while (start_ns < to_ns) {
         uint64_t end_ns = (start_ns / NS_PER_S + 1) * NS_PER_S;
         if (end_ns > to_ns)
             end_ns = to_ns;
         uint32_t second = (uint32_t) (start_ns / NS_PER_S);
         uint64_t before = start_ns - from_ns, after = end_ns - from_ns;
-        struct totals *row = &self->ring[second % HISTORY_MAX_S];
+        struct totals *row = &self->ring[second % RING_S];
         for (unsigned i = 0; i < HISTORY_SERIES && holds(self, second); i++) {
             row->packets[i] += share(more->packets[i], after, whole)
                 - share(more->packets[i], before, whole);
@@ -190,8 +191,8 @@ struct flow_sums traffic_history_of(const traffic_history_t *self, uint32_t seco
     struct flow_sums sums = { 0 };
 
     for (unsigned i = 0; i < ACTION_SERIES && holds(self, second); i++) {
-        sums.packets += self->ring[second % HISTORY_MAX_S].packets[i];
-        sums.bytes += self->ring[second % HISTORY_MAX_S].bytes[i];
+        sums.packets += self->ring[second % RING_S].packets[i];
+        sums.bytes += self->ring[second % RING_S].bytes[i];
     }
     return sums;
 }
@@ -213,7 +214,7 @@ int traffic_history_read(const traffic_history_t *self, uint32_t last, uint32_t 
         snprintf(column->name, sizeof column->name, "%s", NAMES[series]);
         for (uint32_t i = 0; i < length; i++) {
             uint32_t second = last - length + 1 + i;
-            const struct totals *row = &self->ring[second % HISTORY_MAX_S];
+            const struct totals *row = &self->ring[second % RING_S];
             column->packets[i] = holds(self, second) ? row->packets[series] : 0;
             column->bytes[i] = holds(self, second) ? row->bytes[series] : 0;
         }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 #include "zsock_setup.h"
 
 #define REMEMBERED 1024
@@ -22,15 +23,12 @@ struct list_commands {
     list_keeper_t *keeper;
     struct bound_socket bound;
     const struct config_numbers *uids;
-    list_changed_fn *on_changed;
-    void *arg;
     struct remembered remembered[REMEMBERED];
     uint32_t next;              /* the oldest of them, written next */
 };
 
 int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const char *endpoint,
-                       int queue, const struct config_numbers *uids, list_changed_fn *on_changed,
-                       void *arg)
+                       int queue, const struct config_numbers *uids)
 {
     assert(ret_self && keeper && endpoint && uids);
 
@@ -39,8 +37,6 @@ int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const 
         return -ENOMEM;
     self->keeper = keeper;
     self->uids = uids;
-    self->on_changed = on_changed;
-    self->arg = arg;
     int rc = zsock_setup_bind(&self->bound, ZMQ_REP, endpoint, queue);
     if (rc != 0) {
         free(self);
@@ -172,8 +168,9 @@ static void change(list_commands_t *self, const struct list_request *request,
     }
     refuse(reply, answer.code, answer.error);
     reply->changed = answer.changed;
-    if (answer.changed && self->on_changed)
-        self->on_changed(request, reply->prefix, self->arg);
+    log_debug("%s %s, %s: %s", request->op == LIST_OP_ADD ? "add" : "remove", reply->prefix,
+              list == NTC_BLACK ? "blacklist" : "whitelist",
+              answer.code == LIST_OK ? "done" : answer.error);
 }
 
 static const struct remembered *find_remembered(const list_commands_t *self, uint64_t request_id)

@@ -16,14 +16,10 @@
 
 typedef struct list_commands list_commands_t;
 
-/* Called after an answered change; `entry` is its prefix. */
-typedef void list_changed_fn(const struct list_request *request, const char *entry, void *arg);
-
-/* Bind the REP socket.  `uids` and `keeper` must outlive the object; `on_changed` may be NULL.
+/* Bind the REP socket.  `uids` and `keeper` must outlive the object.
  * Returns 0, -EADDRINUSE when another collector has it, or another -errno. */
 int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const char *endpoint,
-                       int queue, const struct config_numbers *uids, list_changed_fn *on_changed,
-                       void *arg);
+                       int queue, const struct config_numbers *uids);
 
 void list_commands_destroy(list_commands_t **self_p);
 

@@ -25,7 +25,7 @@ _Static_assert(CONFIG_MAX_ITEMS == YAML_MAX_ITEMS, "a list that can be read can 
 
 /* Every key, in the order of configs/ntc.yaml; the keys of a block stand together. */
 static const struct config_key KEYS[] = {
-    { "server", "port", NUMBER(server.port, 1, 65535, "8086") },
+    { "server", "port", NUMBER(server.port, 0, 65535, "8086") },
     { "server", "listen", TEXT(server.listen, "0.0.0.0"), .rule = config_rule_ipv4 },
     { "server", "timezone", TEXT(server.timezone, ""), .rule = config_rule_timezone },
     { "server", "base_path", TEXT(server.base_path, "/"), .rule = config_rule_base_path },

@@ -26,7 +26,7 @@ struct config_numbers {
 
 struct config {
     struct {
-        uint32_t port;                  /* server.port */
+        uint32_t port;                  /* server.port: 0 = any free one */
         char listen[64];                /* server.listen: an IPv4 address */
         char timezone[64];              /* server.timezone: "" = the system's */
         char base_path[128];            /* server.base_path: begins and ends with "/" */

@@ -9,6 +9,7 @@
 struct reader {
     yaml_parser_t parser;
     const struct yaml_handler *handler;
+    const char *block, *key;    /* of a single value, NULL in a document */
 };
 
 __attribute__((format(printf, 3, 4)))
@@ -35,8 +36,14 @@ static bool take(struct reader *self, yaml_event_t *ret_event)
         return true;
     memset(ret_event, 0, sizeof *ret_event);
     const char *problem = self->parser.problem ? self->parser.problem : "out of memory";
-    report(self, (unsigned) self->parser.problem_mark.line + 1, "not valid YAML: %s%s%s", problem,
-           self->parser.context ? " " : "", self->parser.context ? self->parser.context : "");
+    const char *context = self->parser.context ? self->parser.context : "";
+    const char *space = self->parser.context ? " " : "";
+    unsigned line = (unsigned) self->parser.problem_mark.line + 1;
+    if (self->key)
+        report(self, line, "%s.%s: not valid YAML: %s%s%s", self->block, self->key, problem, space,
+               context);
+    else
+        report(self, line, "not valid YAML: %s%s%s", problem, space, context);
     return false;
 }
 
@@ -193,13 +200,14 @@ static bool read_value(struct reader *self, const yaml_event_t *event, const cha
  * value is a block.  Returns false on a syntax error. */
 static bool read_pairs(struct reader *self, const char *block);
 
-static bool read_block(struct reader *self, const yaml_event_t *event, const char *name)
+static bool read_block(struct reader *self, const yaml_event_t *event, const char *name,
+                       unsigned line)
 {
     bool is_empty = event->type == YAML_SCALAR_EVENT && event->data.scalar.length == 0;
     char what[72];
     snprintf(what, sizeof what, "%.64s", name);
 
-    if (!self->handler->on_block(name, line_of(event), self->handler->arg))
+    if (!self->handler->on_block(name, line, self->handler->arg))
         return skip_rest(self, event);
     if (is_plain(self, event, what)) {
         if (event->type == YAML_MAPPING_START_EVENT)
@@ -226,7 +234,8 @@ static bool read_pair(struct reader *self, const char *block, const yaml_event_t
         return take_and_skip(self);
     if (!take(self, &value))
         return false;
-    bool readable = block ? read_value(self, &value, block, name) : read_block(self, &value, name);
+    bool readable = block ? read_value(self, &value, block, name)
+                          : read_block(self, &value, name, line_of(key));
     yaml_event_delete(&value);
     return readable;
 }
@@ -267,12 +276,13 @@ static bool read_top(struct reader *self)
     return readable;
 }
 
-/* Read one document, by read_value() if `key` is given.  Anything behind it is a mistake. */
-static void read_stream(struct reader *self, const char *block, const char *key)
+/* Read one document or single value.  Anything behind it is a mistake. */
+static void read_stream(struct reader *self)
 {
+    unsigned documents = 0;
     bool at_end = false;
 
-    for (unsigned documents = 0; !at_end;) {
+    while (!at_end) {
         yaml_event_t event;
         bool readable = true;
         if (!take(self, &event))
@@ -281,9 +291,9 @@ static void read_stream(struct reader *self, const char *block, const char *key)
         if (event.type == YAML_DOCUMENT_START_EVENT && documents++ > 0) {
             report(self, line_of(&event), "a second document begins here: write all in one");
             at_end = true;
-        } else if (event.type == YAML_DOCUMENT_START_EVENT && key) {
+        } else if (event.type == YAML_DOCUMENT_START_EVENT && self->key) {
             yaml_event_t value;
-            readable = take(self, &value) && read_value(self, &value, block, key);
+            readable = take(self, &value) && read_value(self, &value, self->block, self->key);
             yaml_event_delete(&value);
         } else if (event.type == YAML_DOCUMENT_START_EVENT) {
             readable = read_top(self);
@@ -292,12 +302,16 @@ static void read_stream(struct reader *self, const char *block, const char *key)
         if (!readable)
             return;
     }
+    if (self->key && documents == 0) {        /* libyaml sees no document in an empty text */
+        struct yaml_value empty = { .line = 1, .size = 1, .items = { "" } };
+        self->handler->on_value(self->block, self->key, &empty, self->handler->arg);
+    }
 }
 
 static void read_text(const char *text, size_t size, const char *block, const char *key,
                       const struct yaml_handler *handler)
 {
-    struct reader self = { .handler = handler };
+    struct reader self = { .handler = handler, .block = block, .key = key };
 
     if (size > YAML_MAX_BYTES) {
         report(&self, 0, "is longer than %d bytes", YAML_MAX_BYTES);
@@ -309,7 +323,7 @@ static void read_text(const char *text, size_t size, const char *block, const ch
     }
     yaml_parser_set_encoding(&self.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&self.parser, (const unsigned char *) text, size);
-    read_stream(&self, block, key);
+    read_stream(&self);
     yaml_parser_delete(&self.parser);
 }
 

@@ -43,13 +43,15 @@ static zsock_t *new_socket(int type, const char *endpoint, int queue)
     zsock_set_sndhwm(socket, queue);
     zsock_set_rcvhwm(socket, queue);
     zsock_set_maxmsgsize(socket, ZSOCK_MAX_MESSAGE);
-    zsock_set_linger(socket, LINGER_MS);
+    /* What a SUB would linger for is a subscription at a publisher that is not there. */
+    zsock_set_linger(socket, type == ZMQ_SUB ? 0 : LINGER_MS);
     zsock_set_handshake_ivl(socket, HANDSHAKE_MS);
     zsock_set_reconnect_ivl(socket, RECONNECT_MS);
     zsock_set_reconnect_ivl_max(socket, ipc_path_of(endpoint) ? RECONNECT_MAX_IPC_MS
                                                               : RECONNECT_MAX_TCP_MS);
+    if (type == ZMQ_REQ || type == ZMQ_DEALER)
+        zsock_set_immediate(socket, 1);     /* do not keep questions for a peer that is away */
     if (type == ZMQ_REQ) {
-        zsock_set_immediate(socket, 1);
         zsock_set_req_relaxed(socket, 1);
         zsock_set_req_correlate(socket, 1);
     }

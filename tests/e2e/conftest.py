@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -23,6 +24,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("NTC_BIN", ROOT / "build" / "bin"))
+# protoc's Python module lies in the build folder of the same mode
+PROTO = Path(os.environ.get("NTC_PROTO", next(
+    (folder for folder in (BIN.parent / "proto", BIN.parent / "release/proto")
+     if (folder / "ntc_pb2.py").exists()), ROOT / "build/release/proto")))
+sys.path.append(str(PROTO))
+
+from bus import Subscriber, ask, bytes_of  # noqa: E402  (they need the path above)
+from fake_collector import FakeCollector, Record  # noqa: E402
+from ntc_pb2 import TablePage, TableQuery  # noqa: E402
+from sse import EventStream  # noqa: E402
+
 TIMEOUT_S = 15  # for anything that should happen at once: these machines are busy
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)
@@ -312,6 +324,19 @@ class Ntc:
         assert answer.status == 200, answer.text
         return answer.json()["flows"]
 
+    def endpoint(self, name):
+        """Address of one of the bus sockets: events, commands, snapshots, queries."""
+        return f"ipc://{self.settings['bus.directory']}/{name}"
+
+    def write_lists(self, blacklist=(), whitelist=()):
+        """Make the lists file, before the collector reads it."""
+        with open(self.settings["persistence.path"], "w") as file:
+            json.dump({"blacklist": list(blacklist), "whitelist": list(whitelist)}, file)
+
+    def watch(self, query="", **options):
+        """A client for live events."""
+        return EventStream(self.url, query, **options)
+
     def logs(self):
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')}"
                          for path in sorted(Path(self.folder).glob("*.log")))
@@ -324,6 +349,56 @@ class Ntc:
         if self.network:
             run("umount", "-l", self.bpffs, check=False)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class FakeCollectorNtc(Ntc):
+    """Aggregator and gateway with a collector that the test plays."""
+
+    collector = None
+    markers = 0
+
+    def start_fake(self, gateway=True):
+        """Start them; return the collector when both listen."""
+        os.mkdir(self.settings["bus.directory"])
+        self.collector = FakeCollector(self.settings["bus.directory"])
+        self.start("aggregator")
+        self.snapshots = Subscriber(self.endpoint("snapshots"), b"snapshot")
+        self.collector.wait_subscribed()
+        self.collector.status()
+        if gateway:
+            self.start("gateway")
+        self.settle()
+        return self.collector
+
+    def settle(self):
+        """Send a status; return a snapshot that was made after it."""
+        sent = self.collector.status_message()
+        self.collector.send(b"status", sent.SerializeToString())
+        return self.snapshots.until(
+            lambda snapshot: any(state.status == sent for state in snapshot.collectors),
+            "a snapshot with the last status")
+
+    def sync(self):
+        """Send a status; return when all that was published before it has been taken.
+
+        Quicker than settle(); leaves one packet of 240.0.0.2 behind.
+        """
+        self.markers += 1
+        self.collector.status()
+        self.collector.publish([Record(src="240.0.0.2", src_port=self.markers)])
+        question = TableQuery(port=self.markers, addr=bytes_of("240.0.0.2"), addr_bits=128)
+        wait_until(lambda: ask(self.endpoint("queries"), question, TablePage).total == 1, "in sync")
+
+    def state(self, snapshot=None):
+        """What the snapshot says of our collector."""
+        return next(state for state in (snapshot or self.settle()).collectors
+                    if state.status.collector_id == self.collector.collector_id)
+
+    def close(self):
+        if self.collector:
+            self.snapshots.socket.close()
+            self.collector.close()
+        super().close()
 
 
 @pytest.hookimpl(tryfirst=True, hookwrapper=True)
@@ -368,5 +443,13 @@ def quiet_ntc(quiet_network):
 def mock_ntc():
     """NTC without a network, for --mock, --replay and fake peers."""
     made = Ntc()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def fake_ntc():
+    """Aggregator and gateway; `start_fake()` gives the collector to be played."""
+    made = FakeCollectorNtc()
     yield made
     made.close()

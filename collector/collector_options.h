@@ -1,0 +1,29 @@
+/* collector_options - what the command line of ntc-collector asks for, beside the configuration.
+ */
+#ifndef COLLECTOR_OPTIONS_H
+#define COLLECTOR_OPTIONS_H
+
+#include "command_line.h"
+
+struct collector_options {
+    bool mock;
+    uint32_t mock_rate;         /* packets/s, MOCK_DEFAULT_RATE or MOCK_UNPACED */
+    uint64_t mock_seed;
+    const char *record;         /* file, NULL = none */
+    const char *replay;         /* file, NULL = none */
+    double replay_speed;        /* REPLAY_UNPACED or a factor */
+    const char *needs_mock;     /* the option that makes sense only with --mock, if it was given */
+    const char *needs_replay;
+};
+
+/* What stands when nothing is said. */
+#define COLLECTOR_OPTIONS_DEFAULT { .mock_seed = 1, .replay_speed = 1 }
+
+/* The table for command_line_read(); its `arg` is a struct collector_options. */
+extern const struct command_option COLLECTOR_OPTIONS[];
+
+/* Check what concerns several options together.
+ * Returns 0, or -EINVAL with a sentence in `why`. */
+int collector_options_check(const struct collector_options *self, char *why, size_t why_size);
+
+#endif

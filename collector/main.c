@@ -1,0 +1,47 @@
+/* ntc-collector - takes the records of the packet path, keeps the lists, feeds the bus. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector.h"
+#include "log.h"
+#include "stop_signal.h"
+
+struct context {
+    struct config config;
+    struct collector_options options;
+    collector_t *collector;
+};
+
+int main(int argc, char **argv)
+{
+    static struct context self = { .options = COLLECTOR_OPTIONS_DEFAULT };
+    struct command_line line = {
+        .program = "ntc-collector",
+        .purpose = "Watches and controls the packets of network interfaces, and feeds the bus.",
+        .options = COLLECTOR_OPTIONS, .arg = &self.options,
+    };
+    char why[256];
+
+    log_open("collector");
+    int code = command_line_read(&line, argc, argv, &self.config);
+    if (code != COMMAND_LINE_GO_ON)
+        return code;
+    if (collector_options_check(&self.options, why, sizeof why) != 0) {
+        fprintf(stderr, "ntc-collector: %s\n", why);
+        return 2;
+    }
+    signal(SIGXFSZ, SIG_IGN);   /* a file size limit is an error to tell, not a reason to die */
+    int stop_fd = stop_signal_open();
+    if (stop_fd < 0) {
+        log_error("cannot receive signals: %s", strerror(-stop_fd));
+        return 1;
+    }
+    int rc = collector_start(&self.collector, &self.config, &self.options);
+    if (rc == 0)
+        rc = collector_run(self.collector, stop_fd);
+    collector_destroy(&self.collector);
+    close(stop_fd);
+    return rc == 0 ? 0 : 1;
+}

@@ -1,0 +1,239 @@
+#include "tc_source.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "source_counters.h"
+#include "tc_attachment.h"
+
+#define BUSY_MS 2               /* between two drains when the last one filled a batch */
+#define CALM_MS 10              /* at most, when it did not: a record waits no longer */
+#define RING_RECORD (sizeof(struct packet_record) + 8)  /* with the ring's own header */
+
+struct tc_source {
+    struct packet_source packets;
+    struct list_kernel list_kernel;
+    kernel_source_t *kernel;
+    tc_attachment_t *attachment;
+    uint32_t batch;
+    int calm_ms;
+    bool crash_checked;
+};
+
+/* ---- the drain ---- */
+
+static void on_record(const struct packet_record *record, void *arg)
+{
+    event_publisher_add(arg, record);
+}
+
+/* Much traffic: every 2 ms, so that the ring needs to hold little.  Little traffic: every 10 ms,
+ * and what came is sent at once.  None: the kernel wakes us. */
+static int pump(void *arg, event_publisher_t *publisher)
+{
+    tc_source_t *self = arg;
+    uint32_t drained = kernel_source_drain(self->kernel, SOURCE_BITE, on_record, publisher);
+
+    if (drained >= self->batch) {
+        event_publisher_flush_due(publisher, clock_monotonic_ns());
+        return drained == SOURCE_BITE ? 0 : BUSY_MS;
+    }
+    event_publisher_flush(publisher);
+    if (drained == 0 && kernel_source_sleep(self->kernel))
+        return SOURCE_SLEEPS;
+    return self->calm_ms;
+}
+
+/* ---- the report ---- */
+
+/* Hand on what is in the ring now; what comes meanwhile is left for later. */
+static uint32_t drain_all(tc_source_t *self, event_publisher_t *publisher)
+{
+    uint64_t left = kernel_source_waiting(self->kernel) / RING_RECORD + 1;
+    uint32_t total = 0, drained;
+
+    do {
+        uint32_t bite = left < SOURCE_BITE ? (uint32_t) left : SOURCE_BITE;
+        drained = kernel_source_drain(self->kernel, bite, on_record, publisher);
+        total += drained;
+        left -= drained;
+    } while (drained > 0 && left > 0);
+    event_publisher_flush(publisher);
+    return total;
+}
+
+/* After the first full drain of a ring that was taken over: what neither was published nor is known
+ * to be lost, a collector took out of the ring that died before it sent it. */
+static void account_for_crash(tc_source_t *self, const struct ntc_counters *low,
+                              const struct ntc_counters *lost)
+{
+    struct ntc_ledger *ledger = self->packets.ledger;
+    uint64_t packets = source_counters_due_packets(low), bytes = source_counters_due_bytes(low);
+    uint64_t known_packets = ledger->published_packets + ledger->unsubscribed_packets
+        + ledger->crash_packets + lost->ring_lost_packets;
+    uint64_t known_bytes = ledger->published_bytes + ledger->unsubscribed_bytes
+        + ledger->crash_bytes + lost->ring_lost_bytes;
+
+    if (packets > known_packets)
+        ledger->crash_packets += packets - known_packets;
+    if (bytes > known_bytes)
+        ledger->crash_bytes += bytes - known_bytes;
+}
+
+/* The counters are read three times: a packet that `low` knows has its record in the ring or among
+ * `lost` by the time these are read, and none of both is missing in `high`.  So published and lost
+ * packets lie between what is due by `low` and by `high`. */
+static int report(void *arg, event_publisher_t *publisher, struct collector_status *status)
+{
+    tc_source_t *self = arg;
+    struct ntc_counters low = { 0 }, lost = { 0 }, high = { 0 };
+
+    status->clock_ns = clock_boot_ns();
+    status->wall_offset_ns = clock_wall_offset_ns();
+    kernel_source_counters(self->kernel, &low);
+    int drained = (int) drain_all(self, publisher);
+    kernel_source_counters(self->kernel, &lost);
+    if (!self->crash_checked && kernel_source_taken_over(self->kernel))
+        account_for_crash(self, &low, &lost);
+    self->crash_checked = true;
+    kernel_source_counters(self->kernel, &high);
+    high.ring_lost_records = lost.ring_lost_records;
+    high.ring_lost_packets = lost.ring_lost_packets;
+    high.ring_lost_bytes = lost.ring_lost_bytes;
+    source_counters_show(&high, status);
+    status->due_low = source_counters_due_packets(&low);
+    status->due_high = source_counters_due_packets(&high);
+    status->interface_count = tc_attachment_states(self->attachment, status->interfaces);
+    return drained;
+}
+
+static void on_links(void *arg)
+{
+    tc_attachment_on_links(((tc_source_t *) arg)->attachment);
+}
+
+/* ---- lists ---- */
+
+static int put_item(void *arg, const struct kernel_list_item *item)
+{
+    return kernel_lists_put(arg, item);
+}
+
+static int remove_item(void *arg, const struct kernel_list_item *item)
+{
+    return kernel_lists_remove(arg, item);
+}
+
+static int read_hits(void *arg, const struct kernel_list_item *item,
+                     struct kernel_list_hits *ret_hits)
+{
+    return kernel_lists_hits(arg, item, ret_hits);
+}
+
+int tc_source_fill_lists(tc_source_t *self, const ip_list_t *lists)
+{
+    size_t size = ip_list_size(lists, NTC_BLACK) + ip_list_size(lists, NTC_WHITE);
+    struct kernel_list_item *items = calloc(size + 1, sizeof *items);
+
+    if (!items)
+        return -ENOMEM;
+    int rc = kernel_lists_replace(self->kernel, items, ip_list_items(lists, items));
+    free(items);
+    return rc;
+}
+
+/* ---- life ---- */
+
+int tc_source_check(char *why, size_t why_size)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2] = { { 0 } };
+
+    if (syscall(SYS_capget, &header, data) != 0)
+        return 0;               /* the kernel will say no itself */
+    bool has_bpf = data[1].effective & CAP_TO_MASK(CAP_BPF)
+        || data[0].effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+    if (has_bpf && data[0].effective & CAP_TO_MASK(CAP_NET_ADMIN))
+        return 0;
+    snprintf(why, why_size, "watching a real interface needs root, or the capabilities CAP_BPF and "
+             "CAP_NET_ADMIN; --mock shows synthetic traffic without them");
+    return -EPERM;
+}
+
+int tc_source_open(tc_source_t **ret_self, const struct config *config, char *why, size_t why_size)
+{
+    assert(ret_self && config && why);
+
+    tc_source_t *self = calloc(1, sizeof *self);
+    if (!self) {
+        snprintf(why, why_size, "out of memory");
+        return -ENOMEM;
+    }
+    int rc = kernel_source_open(&self->kernel, config, why, why_size);
+    if (rc == 0) {
+        rc = tc_attachment_open(&self->attachment, &config->network.interfaces,
+                                kernel_source_program_fd(self->kernel, PACKET_INGRESS),
+                                kernel_source_program_fd(self->kernel, PACKET_EGRESS));
+        if (rc != 0)
+            snprintf(why, why_size, "cannot listen to rtnetlink: %s", strerror(-rc));
+    }
+    if (rc != 0) {
+        tc_source_destroy(&self);
+        return rc;
+    }
+    self->batch = config->events.batch;
+    self->calm_ms = config->events.flush_ms < CALM_MS ? (int) config->events.flush_ms : CALM_MS;
+    self->list_kernel = (struct list_kernel) { put_item, remove_item, read_hits, self->kernel };
+    self->packets = (struct packet_source) {
+        .name = "tc", .self = self, .ledger = kernel_source_ledger(self->kernel),
+        .wake_fd = kernel_source_fd(self->kernel), .event_fd = tc_attachment_fd(self->attachment),
+        .pump = pump, .report = report, .on_event = on_links,
+    };
+    *ret_self = self;
+    return 0;
+}
+
+int tc_source_attach(tc_source_t *self)
+{
+    tc_attachment_attach(self->attachment);
+    return kernel_source_pin(self->kernel);
+}
+
+void tc_source_detach(tc_source_t *self)
+{
+    tc_attachment_detach(self->attachment);
+    kernel_source_unpin(self->kernel);
+}
+
+void tc_source_destroy(tc_source_t **self_p)
+{
+    assert(self_p);
+
+    if (!*self_p)
+        return;
+    tc_attachment_destroy(&(*self_p)->attachment);
+    kernel_source_destroy(&(*self_p)->kernel);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+struct packet_source *tc_source_packets(tc_source_t *self)
+{
+    return &self->packets;
+}
+
+const struct list_kernel *tc_source_list_kernel(const tc_source_t *self)
+{
+    return &self->list_kernel;
+}
+
+bool tc_source_taken_over(const tc_source_t *self)
+{
+    return kernel_source_taken_over(self->kernel);
+}

@@ -1,0 +1,265 @@
+#include "api_lists.h"
+
+#include <civetweb.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "list_client.h"
+#include "query_params.h"
+
+#define MAX_TTL_S (100ll * 365 * 24 * 3600)
+
+enum {
+    PAGE_TEXT_MAX = 8 * 1024 * 1024,    /* 2000 entries, every byte of their reasons escaped */
+};
+
+/* Answer for a call that brought no reply. */
+static int reply_no_collector(struct http_exchange *exchange, int error)
+{
+    if (error == -ENOMEM)
+        return http_reply_error(exchange, 500, NULL, "out of memory");
+    if (error == -EBADMSG || error == -EFBIG)
+        return http_reply_error(exchange, 500, NULL, "the collector's answer cannot be understood");
+    return http_reply_away(exchange, "the collector does not answer: is ntc-collector running?");
+}
+
+static int status_of(enum list_code code)
+{
+    switch (code) {
+    case LIST_OK:
+        return 200;
+    case LIST_BAD_REQUEST:
+        return 400;
+    case LIST_NOT_FOUND:
+        return 404;
+    case LIST_FULL:
+    case LIST_REFUSED_VERSION:
+        return 409;
+    case LIST_NOT_SAVED:
+        return 507;
+    case LIST_NOT_ALLOWED:
+    case LIST_NOT_ENFORCED:
+        break;
+    }
+    return 500;
+}
+
+static int version_of(const char *prefix)
+{
+    struct ip_prefix parsed;
+    char why[160];
+
+    return ip_prefix_parse(prefix, &parsed, why, sizeof why) == 0 ? ip_prefix_version(&parsed)
+           : strchr(prefix, ':') ? 6 : 4;
+}
+
+/* Have the collector do it, and tell the client how that went. */
+static int change(struct http_exchange *exchange, struct list_request *request)
+{
+    struct text_buffer text = text_buffer_of(1024);
+    struct json_writer json = json_writer_of(&text);
+    struct list_reply reply;
+    int rc = list_client_call(exchange->gateway->commands, request, &reply);
+
+    if (rc < 0)
+        return reply_no_collector(exchange, rc);
+    int status = status_of(reply.code);
+    if (status == 200) {
+        const char *prefix = reply.prefix[0] != '\0' ? reply.prefix : request->prefix;
+        json_put_object(&json, NULL);
+        json_put_bool(&json, "ok", true);
+        json_put_string(&json, "ip", prefix);
+        json_put_signed(&json, "version", version_of(prefix));
+        json_put_object_end(&json);
+        status = http_reply_json(exchange, 200, &text);
+    } else {
+        http_reply_error(exchange, status, NULL, "%s",
+                         reply.error[0] != '\0' ? reply.error : "the collector refused");
+    }
+    list_reply_clear(&reply);
+    return status;
+}
+
+/* Put the canonical form of `ip` into the request.  Returns 0, or the status answered. */
+static int take_prefix(struct http_exchange *exchange, struct list_request *request, const char *ip)
+{
+    struct ip_prefix prefix;
+    char why[200];
+
+    if (ip_prefix_parse(ip, &prefix, why, sizeof why) < 0)
+        return http_reply_error(exchange, 400, NULL, "ip: %s", why);
+    ip_prefix_format(&prefix, request->prefix);
+    return 0;
+}
+
+/* ---- add ---- */
+
+static int take_ttl(struct http_exchange *exchange, struct list_request *request, const json_t *ttl)
+{
+    if (!json_is_integer(ttl))
+        return 0;
+    json_int_t seconds = json_integer_value(ttl);
+    if (seconds < 1 || seconds > MAX_TTL_S)
+        return http_reply_error(exchange, 400, NULL,
+                                "ttl: %lld is no number of seconds from 1 to %lld; "
+                                "leave it out for an entry that stays",
+                                (long long) seconds, MAX_TTL_S);
+    request->ttl_s = (uint64_t) seconds;
+    return 0;
+}
+
+static int take_reason(struct http_exchange *exchange, struct list_request *request,
+                       const json_t *reason)
+{
+    const char *text = json_is_string(reason) ? json_string_value(reason) : "";
+
+    if (strlen(text) >= LIST_REASON_SIZE)
+        return http_reply_error(exchange, 400, NULL, "reason: is longer than %d bytes",
+                                LIST_REASON_SIZE - 1);
+    for (const char *c = text; *c != '\0'; c++)
+        if ((unsigned char) *c < 0x20 || *c == 0x7f)
+            return http_reply_error(exchange, 400, NULL, "reason: has a control character");
+    strcpy(request->reason, text);
+    return 0;
+}
+
+int api_lists_add(struct http_exchange *exchange, int list)
+{
+    static const struct body_field FIELDS[] = {
+        { "ip", JSON_STRING, true }, { "ttl", JSON_INTEGER, false },
+        { "reason", JSON_STRING, false }, { 0 },
+    };
+    struct list_request request = { .op = LIST_OP_ADD, .list = (enum list_name) list };
+    json_t *body = NULL;
+
+    int status = http_read_body(exchange, FIELDS, &body);
+    if (status != 200)
+        return status;
+    status = take_prefix(exchange, &request, json_string_value(json_object_get(body, "ip")));
+    if (status == 0)
+        status = take_ttl(exchange, &request, json_object_get(body, "ttl"));
+    if (status == 0)
+        status = take_reason(exchange, &request, json_object_get(body, "reason"));
+    json_decref(body);
+    return status == 0 ? change(exchange, &request) : status;
+}
+
+/* ---- remove ---- */
+
+int api_lists_remove(struct http_exchange *exchange, int list)
+{
+    static const char *const KNOWN[] = { "ip", NULL };
+    struct list_request request = { .op = LIST_OP_REMOVE, .list = (enum list_name) list };
+    struct query_params params;
+    char why[QUERY_WHY_SIZE];
+
+    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0)
+        return http_reply_error(exchange, 400, NULL, "%s", why);
+    const char *ip = query_params_get(&params, "ip");
+    if (!ip)
+        return http_reply_error(exchange, 400, NULL, "say which entry: ?ip=192.0.2.1");
+    int status = take_prefix(exchange, &request, ip);
+    return status == 0 ? change(exchange, &request) : status;
+}
+
+/* ---- list ---- */
+
+static void write_expiry(struct json_writer *json, uint64_t expires_unix_ns, uint64_t now_unix_ns)
+{
+    json_put_time(json, "expires", expires_unix_ns);
+    if (expires_unix_ns == 0)
+        json_put_null(json, "ttl");
+    else
+        json_put_unsigned(json, "ttl",
+                          expires_unix_ns > now_unix_ns
+                              ? (expires_unix_ns - now_unix_ns + NS_PER_S - 1) / NS_PER_S
+                              : 0);
+}
+
+static void write_entry(struct json_writer *json, const struct list_entry_row *entry,
+                        uint64_t now_unix_ns)
+{
+    json_put_object(json, NULL);
+    json_put_string(json, "ip", entry->prefix);
+    json_put_signed(json, "version", version_of(entry->prefix));
+    write_expiry(json, entry->expires_unix_ns, now_unix_ns);
+    json_put_string(json, "reason", entry->reason);
+    json_put_time(json, "added", entry->added_unix_ns);
+    json_put_object(json, "hits");
+    json_put_unsigned(json, "packets", entry->hit_packets);
+    json_put_unsigned(json, "bytes", entry->hit_bytes);
+    json_put_time(json, "last", entry->last_hit_unix_ns);
+    json_put_object_end(json);
+    json_put_object_end(json);
+}
+
+/* Append the entries of one page.  Returns false when it cannot be decoded. */
+static bool write_page(struct json_writer *json, const struct list_page *page, uint64_t now_unix_ns)
+{
+    struct list_reply reply;
+
+    if (list_reply_decode(&reply, page->bytes, page->size) < 0)
+        return false;
+    for (uint32_t i = 0; i < reply.entry_count; i++)
+        write_entry(json, &reply.entries[i], now_unix_ns);
+    list_reply_clear(&reply);
+    return true;
+}
+
+/* The text of one page is in memory at a time. */
+static int reply_pages(struct http_exchange *exchange, const struct list_pages *pages)
+{
+    struct text_buffer text = text_buffer_of(PAGE_TEXT_MAX);
+    struct json_writer json = json_writer_of(&text);
+    uint64_t now_unix_ns = clock_wall_ns();
+    bool is_whole = true;
+
+    http_reply_begin(exchange, 200, HTTP_TYPE_JSON);
+    json_put_array(&json, NULL);
+    for (uint32_t i = 0; i < pages->count && is_whole; i++) {
+        is_whole = write_page(&json, &pages->pages[i], now_unix_ns) && !text.failed
+                   && http_reply_piece(exchange, text.data, text.size);
+        text_buffer_clear(&text);
+    }
+    json_put_array_end(&json);
+    if (is_whole && http_reply_piece(exchange, text.data, text.size))
+        http_reply_end(exchange);
+    else
+        mg_disable_connection_keep_alive(exchange->connection);     /* told by the missing end */
+    text_buffer_free(&text);
+    return 200;
+}
+
+static int reply_one_page(struct http_exchange *exchange, const struct list_page *page)
+{
+    struct text_buffer text = text_buffer_of(PAGE_TEXT_MAX);
+    struct json_writer json = json_writer_of(&text);
+
+    json_put_array(&json, NULL);
+    if (!write_page(&json, page, clock_wall_ns())) {
+        text_buffer_free(&text);
+        return reply_no_collector(exchange, -ENOMEM);
+    }
+    json_put_array_end(&json);
+    return http_reply_json(exchange, 200, &text);
+}
+
+int api_lists_get(struct http_exchange *exchange, int list)
+{
+    static const char *const KNOWN[] = { NULL };
+    struct query_params params;
+    struct list_pages pages;
+    char why[QUERY_WHY_SIZE];
+
+    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0)
+        return http_reply_error(exchange, 400, NULL, "%s", why);
+    int rc = list_client_fetch(exchange->gateway->commands, (enum list_name) list, &pages);
+    if (rc < 0)
+        return reply_no_collector(exchange, rc);
+    int status = pages.count == 1 ? reply_one_page(exchange, &pages.pages[0])
+                                  : reply_pages(exchange, &pages);
+    list_pages_clear(&pages);
+    return status;
+}

@@ -1,0 +1,22 @@
+/* row_json - the JSON of what several endpoints show: flows, addresses, losses, process cost.
+ */
+#ifndef ROW_JSON_H
+#define ROW_JSON_H
+
+#include "json_writer.h"
+#include "snapshot.h"
+
+/* The name of interface `ifindex` of a collector in `snapshot`, NULL if it is not known. */
+const char *row_json_interface(const struct snapshot *snapshot, const char *collector_id,
+                               uint32_t ifindex);
+
+/* Write one flow as an array's element; `snapshot` gives interface names. */
+void row_json_flow(struct json_writer *json, const struct flow_row *row,
+                   const struct snapshot *snapshot);
+
+/* Write one address, with its two columns of seconds if it has them. */
+void row_json_address(struct json_writer *json, const struct address_row *row);
+
+void row_json_process(struct json_writer *json, const char *key, const struct process_cost *cost);
+
+#endif

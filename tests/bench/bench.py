@@ -1,0 +1,463 @@
+"""Measure NTC, and its peers beside it, on the same generated traffic in one run.
+
+    make bench                      everything; a table on stdout, all figures in build/bench.json
+    make bench BENCH_ARGS="live"    only some parts: path aggregator mock live rates latency memory lists
+    make bench-compare OLD=file     what changed against an older build/bench.json
+
+Ratios within one run count, absolute times belong to the machine.  All traffic stays in namespaces that this
+program makes, and ends by itself.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+from conftest import Namespace, Ntc, run, wait_until  # noqa: E402
+
+BUILD = ROOT / "build/release"
+EMPTY = BUILD / "tests/bench/empty.bpf.o"
+GENERATOR = BUILD / "tests/bench/generator"
+SECONDS = float(os.environ.get("BENCH_S", "3"))
+SENDERS = os.cpu_count()
+HUGE = "100000000"
+TICK = os.sysconf("SC_CLK_TCK")
+results = {}
+
+
+class Bench:
+    """A sender and a watched router, joined by a cable."""
+
+    def __init__(self):
+        self.router, self.peer = Namespace("bench-r"), Namespace("bench-s")
+        for host in (self.router, self.peer):
+            host.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        self.router.run("ip", "link", "add", "port", "type", "veth", "peer", "name", "peer",
+                        "netns", self.peer.name)
+        self.router.run("ip", "link", "set", "port", "arp", "off", "up")
+        self.peer.run("ip", "link", "set", "peer", "arp", "off", "up")
+
+    def generate(self, flows="40", size=60, seconds=SECONDS, rate=0, senders=SENDERS):
+        """Send; return (packets sent, packets per second)."""
+        started = [self.peer.popen(GENERATOR, "peer", "--flows", flows, "--bytes", size, "--seconds",
+                                   seconds, "--rate", rate / senders, "--seed", 1000 + 7 * i,
+                                   stdout=subprocess.PIPE, text=True) for i in range(senders)]
+        done = [process.communicate()[0].split() for process in started]
+        return (sum(int(sent) for sent, _ in done),
+                sum(int(sent) / float(took) for sent, took in done))
+
+    def close(self):
+        self.router.close()
+        self.peer.close()
+
+
+class BenchNtc(Ntc):
+    def cpu(self):
+        return {name: process.cpu_seconds() for name, process in self.processes.items()}
+
+    def rss(self):
+        return {name: process.rss_bytes() / 2**20 for name, process in self.processes.items()}
+
+    def settle(self):
+        """Wait until nothing is in flight; return the metrics."""
+        last = [-1]
+
+        def steady():
+            values = self.metrics()
+            total = self.packets()
+            same = total == last[0] and values["ntc_ledger_in_flight_packets"] == 0
+            last[0] = total
+            if not same:
+                time.sleep(1.1)
+            return values if same else None
+        return wait_until(steady, "a quiet ledger", 30)
+
+
+def started(bench, list_entries=0, **settings):
+    ntc = BenchNtc(bench)
+    ntc.settings.update(settings)
+    if list_entries:
+        with open(os.path.join(ntc.folder, "lists.json"), "w") as file:
+            json.dump({"blacklist": [f"10.{i >> 8}.{i & 255}.1" for i in range(list_entries)],
+                       "whitelist": []}, file)
+    ntc.start_all()
+    return ntc
+
+
+def softirq_s():
+    return int(Path("/proc/stat").read_text().split("\n", 1)[0].split()[7]) / TICK
+
+
+def show(title, rows):
+    """Print rows (dicts with the same keys) as a table, and keep them for the JSON file."""
+    results[title] = rows
+    print(f"\n{title}")
+    if not rows:
+        return
+    keys = list(rows[0])
+    cells = [[f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in keys]
+             for row in rows]
+    widths = [max(len(key), *(len(line[i]) for line in cells)) for i, key in enumerate(keys)]
+    for line in [keys] + cells:
+        print("  " + "  ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
+                               for i, (cell, width) in enumerate(zip(line, widths))))
+    sys.stdout.flush()
+
+
+# ---- parts ----
+
+def path():
+    for name, extra in (("every packet a record", []), ("merged", ["merged"])):
+        figures = json.loads(run(str(BUILD / "tests/bench/bench_packet_path"), str(EMPTY),
+                                 *extra).stdout)
+        show(f"TC program, ns per packet by test_run, {name}",
+             [{"case": case, "ns": ns, "over empty": ns - figures["empty"]}
+              for case, ns in figures.items()])
+
+
+def aggregator():
+    print("\nAggregator alone")
+    text = run(str(BUILD / "tests/bench/bench_aggregator")).stdout
+    results["aggregator alone"] = text
+    print("  " + text.strip().replace("\n", "\n  "))
+
+
+def mock():
+    ntc = BenchNtc()
+    try:
+        ntc.start_all("--mock", "--mock-rate", "max")
+        begin, cpu0, count0 = time.monotonic(), ntc.cpu(), ntc.packets()
+        time.sleep(5)
+        took = time.monotonic() - begin
+        cpu, count = ntc.cpu(), ntc.packets() - count0
+        show("Synthetic traffic as fast as the bus takes it", [
+            {"process": name, "records/s": int(count / took),
+             "CPU-s per million": (cpu[name] - cpu0[name]) / count * 1e6,
+             "RSS MiB": ntc.rss()[name]} for name in cpu])
+    finally:
+        ntc.close()
+
+
+class Peer:
+    """Another tool on the same interface, with its own count of packets."""
+
+    COMMANDS = {
+        "tcpdump": ["tcpdump", "-i", "port", "-n", "-w", "/dev/null", "-s", "96"],
+        "softflowd": ["softflowd", "-d", "-i", "port", "-n", "127.0.0.1:9995", "-c", "{folder}/ctl",
+                      "-p", "{folder}/pid"],
+        "pmacctd": ["pmacctd", "-i", "port", "-P", "memory", "-p", "{folder}/pipe",
+                    "-c", "src_host,dst_host,src_port,dst_port,proto"],
+    }
+
+    def __init__(self, name, bench, folder):
+        self.name, self.bench, self.folder = name, bench, folder
+        command = [part.format(folder=folder) for part in self.COMMANDS[name]]
+        self.log = open(os.path.join(folder, name + ".log"), "w+")
+        self.process = bench.router.popen(*command, stdout=self.log, stderr=self.log)
+        time.sleep(1)       # none of them says when it listens
+
+    def counted(self):
+        """Packets that the tool says it has seen."""
+        if self.name == "softflowd":
+            text = self.bench.router.run("softflowctl", "-c", f"{self.folder}/ctl", "statistics",
+                                         check=False).stdout
+            found = re.search(r"Packets processed: (\d+)", text)
+        elif self.name == "pmacctd":
+            time.sleep(2)
+            text = self.bench.router.run("pmacct", "-s", "-p", f"{self.folder}/pipe", check=False).stdout
+            return sum(int(line.split()[-2]) for line in text.splitlines()
+                       if re.match(r"^\d+\.\d+\.\d+\.\d+", line))
+        else:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(timeout=10)
+            self.log.seek(0)
+            found = re.search(r"(\d+) packets captured", self.log.read())
+        return int(found.group(1)) if found else 0
+
+    def cpu(self):
+        children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
+        total = 0
+        for pid in [str(self.process.pid), *children]:
+            try:
+                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+                total += (int(fields[11]) + int(fields[12])) / TICK
+            except OSError:
+                pass
+        return total
+
+    def rss(self):
+        try:
+            return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096 / 2**20
+        except (OSError, IndexError):
+            return 0.0
+
+    def close(self):
+        run("pkill", "-P", str(self.process.pid), check=False)
+        self.process.kill()
+        self.process.wait()
+        self.log.close()
+
+
+AGENTS = ["none", "empty TC program", "NTC, every packet a record", "NTC, default", "NTC, 1000 listed",
+          "softflowd", "pmacctd", "tcpdump"]
+
+
+def measure_agent(bench, agent, traffic, rate):
+    """One row: the traffic with the agent at work."""
+    ntc = peer = None
+    folder = None
+    try:
+        if agent == "empty TC program":
+            bench.router.run("tc", "qdisc", "add", "dev", "port", "clsact")
+            for hook in ("ingress", "egress"):
+                bench.router.run("tc", "filter", "add", "dev", "port", hook, "bpf", "da", "obj",
+                                 str(EMPTY), "sec", "tc")
+        elif agent.startswith("NTC"):
+            ntc = started(bench, 1000 if "listed" in agent else 0,
+                          **({"events.per_second": HUGE} if "every" in agent else {}))
+            before = ntc.cpu()
+        elif agent != "none":
+            import tempfile
+            folder = tempfile.mkdtemp(prefix="ntc-peer-")
+            peer = Peer(agent, bench, folder)
+            before_peer = peer.cpu()
+        irq = softirq_s()
+        sent, per_second = bench.generate(rate=rate, **traffic)
+        irq = softirq_s() - irq
+        row = {"agent": agent, "Mpps": per_second / 1e6, "accounted %": "-", "user CPU-s/M": "-",
+               "of a core %": "-", "softirq s/M": irq / sent * 1e6, "RSS MiB": "-"}
+        if ntc:
+            after = ntc.cpu()
+            values = ntc.settle()
+            cpu = sum(after.values()) - sum(before.values())
+            lost = sum(value for name, value in values.items()
+                       if name.startswith("ntc_lost_packets_total"))
+            row.update({"accounted %": round(100 * ntc.packets(proto="udp") / sent, 4),
+                        "user CPU-s/M": cpu / sent * 1e6, "of a core %": 100 * cpu / SECONDS,
+                        "RSS MiB": sum(ntc.rss().values())})
+            row["not in events"] = int(lost)
+            row["ledger"] = int(values["ntc_ledger_difference_packets"])
+        elif peer:
+            cpu = peer.cpu() - before_peer
+            row["RSS MiB"] = peer.rss()
+            row.update({"user CPU-s/M": cpu / sent * 1e6, "of a core %": 100 * cpu / SECONDS,
+                        "accounted %": round(100 * peer.counted() / sent, 2)})
+        row.setdefault("not in events", "-")
+        row.setdefault("ledger", "-")
+        return row
+    finally:
+        if ntc:
+            ntc.processes["collector"].stop()
+            ntc.close()
+        if peer:
+            peer.close()
+            shutil.rmtree(folder, ignore_errors=True)
+        bench.router.run("tc", "qdisc", "del", "dev", "port", "clsact", check=False)
+
+
+def compare(title, traffic, rate=0, agents=None, rounds=3):
+    """All agents in turn, several rounds; the median round of each."""
+    agents = agents or [agent for agent in AGENTS
+                        if agent not in Peer.COMMANDS or shutil.which(agent)]
+    bench = Bench()
+    rows = {agent: [] for agent in agents}
+    try:
+        for _ in range(rounds):
+            base = None
+            for agent in agents:
+                row = measure_agent(bench, agent, traffic, rate)
+                base = base or row["Mpps"]
+                row["of none"] = row["Mpps"] / base
+                rows[agent].append(row)
+    finally:
+        bench.close()
+    show(title, [sorted(found, key=lambda row: row["of none"])[len(found) // 2]
+                 for found in rows.values()])
+
+
+def live():
+    compare("Full speed, 40 flows of 60 bytes", {"flows": "40"})
+    compare("Full speed, 1 flow of 60 bytes", {"flows": "1"}, rounds=1)
+    compare("Full speed, 4096 flows of 60 bytes", {"flows": "4096"}, rounds=1)
+    compare("Full speed, random sources, 60 bytes", {"flows": "random"}, rounds=1)
+    compare("Full speed, 40 flows of 1514 bytes", {"flows": "40", "size": 1514}, rounds=1)
+
+
+def rates():
+    quiet = [agent for agent in AGENTS if agent.startswith("NTC") or agent == "softflowd"]
+    for rate in (1000, 10000, 200000):
+        for flows in ("40", "4096") if rate == 200000 else ("40",):
+            compare(f"{rate} packets/s, {flows} flows", {"flows": flows, "senders": 1}, rate,
+                    [agent for agent in quiet if agent != "softflowd" or shutil.which(agent)], 1)
+    bench = Bench()
+    rows = []
+    try:
+        for rate in (200000, 400000, 600000, 800000, 1000000, 0):
+            ntc = started(bench, **{"events.per_second": HUGE})
+            try:
+                sent, per_second = bench.generate(rate=rate)
+                values = ntc.settle()
+                lost = {name.split('"')[1]: int(value) for name, value in values.items()
+                        if name.startswith("ntc_lost_packets_total") and value}
+                rows.append({"asked": rate or "full", "packets/s": int(per_second),
+                             "counted %": 100 * ntc.packets(proto="udp") / sent,
+                             "lost as events": str(lost or "nothing"),
+                             "ledger": int(values["ntc_ledger_difference_packets"])})
+            finally:
+                ntc.processes["collector"].stop()
+                ntc.close()
+    finally:
+        bench.close()
+    show("Every packet its own record: the rate without loss", rows)
+
+
+def latency():
+    """From the moment a packet is sent to the moment an SSE client has its event."""
+    import socket
+    import threading
+    bench = Bench()
+    ntc = None
+    try:
+        ntc = started(bench)
+        host, port = ntc.url.removeprefix("http://").split(":")
+        client = socket.create_connection((host, int(port)))
+        client.sendall(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        assert b"200 OK" in client.recv(4096)
+        arrived = {}
+
+        def read():
+            rest = b""
+            while True:
+                data = client.recv(65536)
+                if not data:
+                    return
+                now = time.monotonic()
+                lines = (rest + data).split(b"\n")
+                rest = lines.pop()
+                for line in lines:
+                    found = re.search(rb'"src_port":(\d+)', line)
+                    if found:
+                        arrived.setdefault(int(found.group(1)), now)
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        sent = {}
+        with bench.peer.inside(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            raw.bind(("peer", 0))
+            from scapy.all import IP, UDP, Ether
+            frame = bytearray(bytes(Ether(dst="02:00:00:00:00:99") / IP(src="192.0.2.1",
+                                                                         dst="192.0.2.2") / UDP()))
+            for i in range(2000):
+                source = 10000 + i
+                frame[34:36] = source.to_bytes(2, "big")
+                sent[source] = time.monotonic()
+                raw.send(frame)
+                time.sleep(0.0005 + (i * 7919 % 100) * 5e-5)
+        wait_until(lambda: len(arrived) >= len(sent), "all events arrive", 10)
+        client.shutdown(socket.SHUT_RDWR)
+        reader.join()
+        waits = sorted((arrived[source] - at) * 1000 for source, at in sent.items())
+        show("Wire to SSE client, ms", [{"packets": len(waits), "p50": waits[len(waits) // 2],
+                                         "p99": waits[len(waits) * 99 // 100], "max": waits[-1]}])
+    finally:
+        if ntc:
+            ntc.close()
+        bench.close()
+
+
+def memory():
+    bench = Bench()
+    ntc = None
+    try:
+        ntc = started(bench)
+        time.sleep(3)
+        before, begin = ntc.cpu(), time.monotonic()
+        time.sleep(20)
+        idle = {name: 100 * (cpu - before[name]) / (time.monotonic() - begin)
+                for name, cpu in ntc.cpu().items()}
+        rest = ntc.rss()
+        bench.generate(flows="random", seconds=5)
+        ntc.settle()
+        begin = time.monotonic()
+        page = ntc.get("/metrics").text
+        took = time.monotonic() - begin
+        full = ntc.rss()
+        show("Memory, MiB, and CPU at rest, % of a core", [
+            {"process": name, "at rest": rest[name], "after 5 s of random sources": full[name],
+             "idle CPU %": idle[name]} for name in rest] + [
+            {"process": "all", "at rest": sum(rest.values()),
+             "after 5 s of random sources": sum(full.values()), "idle CPU %": sum(idle.values())}])
+        show("/metrics with full tables", [{"lines": len(page.splitlines()), "ms": took * 1000}])
+    finally:
+        if ntc:
+            ntc.close()
+        bench.close()
+
+
+def lists():
+    bench = Bench()
+    ntc = None
+    try:
+        begin = time.monotonic()
+        ntc = started(bench, 50000)
+        text = ntc.processes["collector"].log()
+        found = re.search(r"(\d+(?:\.\d+)?) ms", text)
+        changes = []
+        for i in range(20):
+            before = time.monotonic()
+            ntc.block(f"192.0.2.{i}")
+            changes.append((time.monotonic() - before) * 1000)
+        changes.sort()
+        show("A list of 50,000 entries", [{
+            "loaded, ms": found.group(1) if found else "-",
+            "all three ready, ms": int((time.monotonic() - begin) * 1000 - sum(changes)),
+            "one change, median ms": changes[10], "slowest ms": changes[-1]}])
+    finally:
+        if ntc:
+            ntc.close()
+        bench.close()
+
+
+PARTS = {part.__name__: part for part in (path, aggregator, mock, live, rates, latency, memory, lists)}
+
+
+def compare_files(old, new):
+    """Print what differs by more than a tenth between two result files."""
+    before, after = (json.loads(Path(name).read_text()) for name in (old, new))
+    for title, rows in after.items():
+        if title == "machine" or not isinstance(rows, list):
+            continue
+        for row, earlier in zip(rows, before.get(title, [])):
+            name = next(iter(row.values()))
+            for key, value in row.items():
+                was = earlier.get(key)
+                if isinstance(value, (int, float)) and isinstance(was, (int, float)) and was \
+                        and abs(value / was - 1) > 0.1:
+                    print(f"{title}, {name}: {key} {was:.4g} -> {value:.4g} ({value / was:.2f} x)")
+
+
+def main(arguments):
+    if arguments[:1] == ["--compare"]:
+        return compare_files(arguments[1], ROOT / "build/bench.json")
+    unknown = [name for name in arguments if name not in PARTS]
+    if unknown:
+        sys.exit(f"no part {unknown[0]!r}; there are: {' '.join(PARTS)}")
+    if os.geteuid() != 0:
+        sys.exit("the benchmarks load TC programs and make network namespaces: sudo make bench")
+    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), os.uname().machine)
+    results["machine"] = f"{SENDERS} x {model}, Linux {os.uname().release}"
+    print(results["machine"])
+    for name in arguments or PARTS:
+        PARTS[name]()
+    (ROOT / "build/bench.json").write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
