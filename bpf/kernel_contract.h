@@ -9,7 +9,7 @@
 #include "packet_record.h"
 
 #ifndef NTC_LAYOUT
-#define NTC_LAYOUT 1
+#define NTC_LAYOUT 2
 #endif
 
 /* Our place among the TC filters of an interface: low enough to see what the usual filters
@@ -49,7 +49,35 @@ struct ntc_prefix_entry {
     struct ntc_list_side side;
 };
 
-/* Value of `counters` (per CPU, one entry).  All cumulative. */
+/* Value of `settings` (array, one entry, mmap()able), written by the collector. */
+struct ntc_settings {
+    __u32 asleep;               /* 1: wake the collector with the next record and set it to 0 */
+    __u32 list_version;         /* grows with every change of the maps above, after it */
+    __u32 host_count;           /* entries in `hosts`: 0 saves the look-up */
+    __u32 prefix_count[NTC_LISTS];
+    __u32 zero;
+    __u64 interval_ns;          /* 1e9 / events.per_second; NTC_BURST_NS or more: always merge */
+    __s64 boot_offset_ns;       /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
+    __u64 flush_before_ns;      /* the flush program sends entries that began before this time */
+    __u64 hash_seed;            /* random, so that nobody can aim flows at one slot */
+    __u64 bypass[1024];         /* bit p & 63 of word p >> 6: TCP port p is bypassed */
+};
+
+/* A CPU may send this much of its budget of single records at once. */
+#define NTC_BURST_NS 1000000000ull
+
+/* The flow cache: NTC_CACHE_SLOTS entries per possible CPU in one array, `cache`, and one state per
+ * CPU in another, `cpus`.  Only programs on that CPU touch them. */
+#define NTC_CACHE_SLOTS 4096
+#define NTC_CACHE_WORDS (NTC_CACHE_SLOTS / 64)
+
+struct ntc_cache_entry {
+    struct packet_record record;    /* tcp_flags without PSH; packets == 0: nothing to send */
+    __u32 list_version;         /* the verdict PASS holds as long as settings.list_version is this */
+    __u32 psh;                  /* PACKET_TCP_PSH if any of the packets had it */
+};
+
+/* What one CPU has seen.  All cumulative. */
 struct ntc_counters {
     __u64 packets[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
     __u64 bytes[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
@@ -62,15 +90,18 @@ struct ntc_counters {
     __u64 ring_lost_bytes;
 };
 
-/* Value of `settings` (array, one entry, mmap()able), written by the collector. */
-struct ntc_settings {
-    __u32 asleep;               /* 1: wake the collector with the next record and set it to 0 */
-    __u32 zero;
-    __u32 host_count;           /* entries in `hosts`: 0 saves the look-up */
-    __u32 prefix_count[NTC_LISTS];
-    __u32 zero2;
-    __u64 bypass[1024];         /* bit p & 63 of word p >> 6: TCP port p is bypassed */
+/* Value of `cpus` (array, mmap()able): an array by CPU number and not a per-CPU map, since the
+ * kernel looks up arrays without a call, and the collector reads it without one. */
+struct ntc_cpu {
+    struct ntc_counters counters;
+    __u64 spent_until_ns;       /* the budget is spent up to this time (GCRA) */
+    __u32 flushing;             /* the flush program is at work: leave the cache alone */
+    __u32 occupied_count;       /* bits in `occupied`: the collector flushes if not 0 */
+    __u64 occupied[NTC_CACHE_WORDS];    /* one bit per slot that holds something */
+    __u64 zero[7];              /* to whole cache lines */
 };
+
+_Static_assert(sizeof(struct ntc_cpu) % 64 == 0, "CPUs must not share a cache line");
 
 /* Value of `ledger` (array, one entry, mmap()able): what the collector did with the records since
  * the maps were made.  It is in a pinned map so that it outlives a crash. */

@@ -3,8 +3,10 @@
  * Compiled for the kernel (ntc.bpf.c) and for user space (tests, fuzzing).  The includer defines,
  * before including, the type packet_ctx_t and
  *     int packet_load(packet_ctx_t *ctx, __u32 offset, void *to, __u32 size)
- * which copies bytes from `offset` behind the network header and returns 0, or fails without
- * them.  Nothing else touches the packet, so nothing can be read out of bounds.
+ * which copies `size` bytes (a constant; `to` is aligned to 4) from `offset` behind the link header
+ * and returns 0, or fails without them.  Nothing else touches the packet, so nothing can be read out
+ * of bounds.  packet_load_far() is the same for what few packets have: the kernel's verifier follows
+ * each way through it, so it should have one.
  */
 #ifndef PACKET_PARSE_H
 #define PACKET_PARSE_H
@@ -32,7 +34,8 @@ struct parsed_packet {
     struct packet_record record;    /* addresses, ports, protocol, ip_version, tcp_flags, vlan */
     __u32 ip_bytes;                 /* length by the IP header, 0 = none given (jumbo) */
     __u32 header_bytes;             /* IP and transport headers: what each segment repeats */
-    __u32 network_at;               /* VLAN tags between network header and IP header, bytes */
+    __u32 transport_at;             /* where ports and flags begin, 0 = the packet has none */
+    __u32 network_at;               /* VLAN tags between link header and IP header, bytes */
     __u8 whole_tcp;                 /* the TCP header was readable up to its flags */
 };
 
@@ -44,7 +47,7 @@ static __always_inline __u16 parse_be16(const __u8 *at)
 /* Read ports and flags.  What a cut packet does not have stays 0. */
 static __always_inline void parse_transport(packet_ctx_t *ctx, __u32 at, struct parsed_packet *out)
 {
-    __u8 head[16] = { 0 };
+    __u8 head[16] __attribute__((aligned(4))) = { 0 };
 
     switch (out->record.protocol) {
     case 6:     /* TCP */
@@ -73,7 +76,7 @@ static __always_inline void parse_transport(packet_ctx_t *ctx, __u32 at, struct 
 static __always_inline enum parse_result parse_ipv4(packet_ctx_t *ctx, __u32 at,
                                                     struct parsed_packet *out)
 {
-    __u8 head[20];
+    __u8 head[20] __attribute__((aligned(4)));
 
     if (packet_load(ctx, at, head, sizeof head) != 0 || head[0] >> 4 != 4)
         return PARSE_UNREADABLE;
@@ -90,7 +93,7 @@ static __always_inline enum parse_result parse_ipv4(packet_ctx_t *ctx, __u32 at,
     /* A later fragment carries payload where the ports would be. */
     if (header_bytes < sizeof head || (parse_be16(head + 6) & 0x1fff) != 0)
         return PARSE_OK;
-    parse_transport(ctx, at + header_bytes, out);
+    out->transport_at = at + header_bytes;
     return PARSE_OK;
 }
 
@@ -110,7 +113,7 @@ static __always_inline int parse_is_extension(__u8 next)
 static __always_inline enum parse_result parse_ipv6(packet_ctx_t *ctx, __u32 at,
                                                     struct parsed_packet *out)
 {
-    __u8 head[40];
+    __u8 head[40] __attribute__((aligned(4)));
 
     if (packet_load(ctx, at, head, sizeof head) != 0 || head[0] >> 4 != 6)
         return PARSE_UNREADABLE;
@@ -124,11 +127,11 @@ static __always_inline enum parse_result parse_ipv6(packet_ctx_t *ctx, __u32 at,
     __u32 start = at;
     at += sizeof head;
     for (int i = 0; i < PARSE_MAX_EXTENSIONS && parse_is_extension(next); i++) {
-        __u8 extension[4];
+        __u8 extension[4] __attribute__((aligned(4)));
 
         out->record.protocol = next;
         out->header_bytes = at - start;
-        if (packet_load(ctx, at, extension, sizeof extension) != 0)
+        if (packet_load_far(ctx, at, extension, sizeof extension) != 0)
             return PARSE_OK;
         if (next == 44) {
             next = extension[0];
@@ -145,11 +148,11 @@ static __always_inline enum parse_result parse_ipv6(packet_ctx_t *ctx, __u32 at,
     out->record.protocol = next;
     out->header_bytes = at - start;
     if (!parse_is_extension(next))
-        parse_transport(ctx, at, out);
+        out->transport_at = at;
     return PARSE_OK;
 }
 
-/* Fill `out`, which the caller has zeroed, from a packet whose network header is of EtherType
+/* Fill `out`, which the caller has zeroed, from a packet whose link header says EtherType
  * `ether_type` (host order).  `vlan` is the tag kept beside the frame, 0 = none. */
 static __always_inline enum parse_result packet_parse(packet_ctx_t *ctx, __u16 ether_type,
                                                       __u16 vlan, struct parsed_packet *out)
@@ -158,7 +161,7 @@ static __always_inline enum parse_result packet_parse(packet_ctx_t *ctx, __u16 e
 
     out->record.vlan = vlan;
     for (int i = 0; i < PARSE_MAX_TAGS; i++) {
-        __u8 tag[4];
+        __u8 tag[4] __attribute__((aligned(4)));
 
         if (ether_type != PARSE_ETH_VLAN && ether_type != PARSE_ETH_QINQ)
             break;
@@ -170,11 +173,11 @@ static __always_inline enum parse_result packet_parse(packet_ctx_t *ctx, __u16 e
         at += sizeof tag;
     }
     out->network_at = at;
-    if (ether_type == PARSE_ETH_IPV4)
-        return parse_ipv4(ctx, at, out);
-    if (ether_type == PARSE_ETH_IPV6)
-        return parse_ipv6(ctx, at, out);
-    return PARSE_NOT_IP;
+    enum parse_result result = ether_type == PARSE_ETH_IPV4 ? parse_ipv4(ctx, at, out)
+        : ether_type == PARSE_ETH_IPV6 ? parse_ipv6(ctx, at, out) : PARSE_NOT_IP;
+    if (out->transport_at)
+        parse_transport(ctx, out->transport_at, out);
+    return result;
 }
 
 #endif

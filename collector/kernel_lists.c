@@ -74,7 +74,9 @@ int kernel_lists_put(kernel_source_t *source, const struct kernel_list_item *ite
 {
     assert(source && item);
 
-    return ip_prefix_is_host(&item->prefix) ? put_host(source, item) : put_prefix(source, item);
+    int rc = ip_prefix_is_host(&item->prefix) ? put_host(source, item) : put_prefix(source, item);
+    kernel_source_lists_changed(source);
+    return rc;
 }
 
 static int remove_host(kernel_source_t *source, const struct kernel_list_item *item)
@@ -114,8 +116,10 @@ int kernel_lists_remove(kernel_source_t *source, const struct kernel_list_item *
 {
     assert(source && item);
 
-    return ip_prefix_is_host(&item->prefix) ? remove_host(source, item)
-                                            : remove_prefix(source, item);
+    int rc = ip_prefix_is_host(&item->prefix) ? remove_host(source, item)
+                                              : remove_prefix(source, item);
+    kernel_source_lists_changed(source);
+    return rc;
 }
 
 int kernel_lists_hits(const kernel_source_t *source, const struct kernel_list_item *item,
@@ -290,6 +294,7 @@ int kernel_lists_replace(kernel_source_t *source, const struct kernel_list_item 
         rc = put_all(source, wanted, count);
     if (rc == 0)
         write_counts(source, wanted, count);
+    kernel_source_lists_changed(source);
 out:
     free(wanted);
     free(stale.items);

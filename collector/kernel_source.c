@@ -6,16 +6,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "log.h"
 #include "ntc.skel.h"
 
@@ -36,9 +39,10 @@ struct kernel_source {
     int old_ring_fd;            /* of an earlier collector with another ring size, or -1 */
     struct ntc_settings *settings;
     struct ntc_ledger *ledger;
-    struct ntc_counters *per_cpu;   /* room for one look-up of all CPUs */
+    struct ntc_cpu *cpus;       /* cpu_count of them */
     int cpu_count;
     bool taken_over;
+    cpu_set_t own_cpus;         /* where this process may run */
     bool sleep_asked;           /* `asleep` was set at the previous call of _sleep() */
     char pin_path[PATH_MAX];
     char folder[PATH_MAX];      /* pin_path and the layout version */
@@ -164,7 +168,7 @@ static void adopt_maps(kernel_source_t *self, int ret_old[], size_t old_count)
         if (fd < 0)
             continue;
         if (same) {
-            if (bpf_map__reuse_fd(map, fd) == 0 && map == self->skeleton->maps.counters)
+            if (bpf_map__reuse_fd(map, fd) == 0 && map == self->skeleton->maps.cpus)
                 self->taken_over = true;
             close(fd);
         } else if (is_sized_by_config(self, map)) {
@@ -259,15 +263,27 @@ static void *map_value(const struct bpf_map *map, size_t size)
 
 static int open_shared(kernel_source_t *self)
 {
-    self->cpu_count = libbpf_num_possible_cpus();
-    if (self->cpu_count < 1)
-        return self->cpu_count < 0 ? self->cpu_count : -EINVAL;
-    self->per_cpu = calloc((size_t) self->cpu_count, sizeof *self->per_cpu);
-    if (!self->per_cpu)
-        return -ENOMEM;
+    self->cpus = map_value(self->skeleton->maps.cpus,
+                           (size_t) self->cpu_count * sizeof *self->cpus);
     self->settings = map_value(self->skeleton->maps.settings, sizeof *self->settings);
     self->ledger = map_value(self->skeleton->maps.ledger, sizeof *self->ledger);
-    return self->settings && self->ledger ? 0 : -errno;
+    return self->settings && self->ledger && self->cpus ? 0 : -errno;
+}
+
+/* What a CPU may send as single records, as the time that one of them costs. */
+static uint64_t interval_ns(uint32_t per_second)
+{
+    return per_second ? NS_PER_S / per_second : 2 * NTC_BURST_NS;
+}
+
+/* The two clocks differ by the time spent suspended.  Keep the difference unless that grew: what one
+ * reading is off by would make times of a flow jump. */
+static void update_boot_offset(struct ntc_settings *settings)
+{
+    int64_t offset = (int64_t) (clock_boot_ns() - clock_monotonic_ns());
+
+    if (llabs(offset - settings->boot_offset_ns) > (int64_t) NS_PER_MS)
+        settings->boot_offset_ns = offset;
 }
 
 static void write_bypass(struct ntc_settings *settings, const struct config_numbers *ports)
@@ -281,8 +297,24 @@ static void write_bypass(struct ntc_settings *settings, const struct config_numb
             ((volatile __u64 *) settings->bypass)[i] = bits[i];
 }
 
-static void size_maps(struct ntc_bpf *skeleton, const struct config *config)
+static int write_settings(kernel_source_t *self, const struct config *config)
 {
+    struct ntc_settings *settings = self->settings;
+
+    write_bypass(settings, &config->network.bypass_ports);
+    settings->interval_ns = interval_ns(config->events.per_second);
+    update_boot_offset(settings);
+    if (settings->hash_seed == 0    /* another seed would only scatter what is cached */
+        && getrandom(&settings->hash_seed, sizeof settings->hash_seed, 0) < 0)
+        return -errno;
+    kernel_source_lists_changed(self);
+    return 0;
+}
+
+static void size_maps(struct ntc_bpf *skeleton, const struct config *config, uint32_t cpu_count)
+{
+    bpf_map__set_max_entries(skeleton->maps.cpus, cpu_count);
+    bpf_map__set_max_entries(skeleton->maps.cache, cpu_count * NTC_CACHE_SLOTS);
     bpf_map__set_max_entries(skeleton->maps.hosts, config->network.hosts);
     bpf_map__set_max_entries(skeleton->maps.black_prefixes, config->network.prefixes);
     bpf_map__set_max_entries(skeleton->maps.white_prefixes, config->network.prefixes);
@@ -299,7 +331,12 @@ static int load(kernel_source_t *self, const struct config *config, char *why, s
     self->skeleton = ntc_bpf__open();
     if (!self->skeleton)
         return fail(-errno, why, why_size, "cannot open the TC programs: %s", strerror(errno));
-    size_maps(self->skeleton, config);
+    self->cpu_count = libbpf_num_possible_cpus();
+    if (self->cpu_count < 1)
+        return fail(-EINVAL, why, why_size, "cannot read the number of CPUs");
+    if (sched_getaffinity(0, sizeof self->own_cpus, &self->own_cpus) != 0)
+        return fail(-errno, why, why_size, "cannot read our CPUs: %s", strerror(errno));
+    size_maps(self->skeleton, config, (uint32_t) self->cpu_count);
     adopt_maps(self, old, MAPS);
     int rc = ntc_bpf__load(self->skeleton);
     if (rc != 0)
@@ -311,7 +348,9 @@ static int load(kernel_source_t *self, const struct config *config, char *why, s
         rc = open_rings(self);
     if (rc != 0)
         return fail(rc, why, why_size, "cannot map the ring buffer: %s", strerror(-rc));
-    write_bypass(self->settings, &config->network.bypass_ports);
+    rc = write_settings(self, config);
+    if (rc != 0)
+        return fail(rc, why, why_size, "cannot draw a random number: %s", strerror(-rc));
     return 0;
 }
 
@@ -437,13 +476,14 @@ void kernel_source_destroy(kernel_source_t **self_p)
     }
     if (self->settings)
         munmap(self->settings, sizeof *self->settings);
+    if (self->cpus)
+        munmap(self->cpus, (size_t) self->cpu_count * sizeof *self->cpus);
     if (self->ledger)
         munmap(self->ledger, sizeof *self->ledger);
     ring_buffer__free(self->ring);
     if (self->old_ring_fd >= 0)
         close(self->old_ring_fd);
     ntc_bpf__destroy(self->skeleton);
-    free(self->per_cpu);
     free(self);
     *self_p = NULL;
 }
@@ -493,27 +533,71 @@ bool kernel_source_sleep(kernel_source_t *self)
     return asked;
 }
 
+uint32_t kernel_source_cached(const kernel_source_t *self)
+{
+    uint32_t entries = 0;
+
+    for (int cpu = 0; cpu < self->cpu_count; cpu++)
+        entries += __atomic_load_n(&self->cpus[cpu].occupied_count, __ATOMIC_RELAXED);
+    return entries;
+}
+
+/* Move to the CPU whose cache it is: only there nothing else runs on it at the same time. */
+static int flush_cpu(kernel_source_t *self, int cpu)
+{
+    static const uint8_t FRAME[64] = { 0 };     /* test_run wants a packet; nobody reads it */
+    DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = FRAME, .data_size_in = sizeof FRAME,
+                        .repeat = 1);
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0)
+        return -errno;          /* offline: it gets no packets either */
+    return bpf_prog_test_run_opts(bpf_program__fd(self->skeleton->progs.ntc_flush), &opts);
+}
+
+int kernel_source_flush(kernel_source_t *self, uint64_t before_ns)
+{
+    int first_error = 0;
+    bool moved = false;
+
+    update_boot_offset(self->settings);
+    self->settings->flush_before_ns = before_ns;
+    for (int cpu = 0; cpu < self->cpu_count && cpu < CPU_SETSIZE; cpu++) {
+        if (__atomic_load_n(&self->cpus[cpu].occupied_count, __ATOMIC_RELAXED) == 0)
+            continue;
+        int rc = flush_cpu(self, cpu);
+        moved = true;
+        if (rc != 0 && first_error == 0)
+            first_error = rc;
+    }
+    if (moved)
+        sched_setaffinity(0, sizeof self->own_cpus, &self->own_cpus);
+    return first_error;
+}
+
+void kernel_source_lists_changed(kernel_source_t *self)
+{
+    __atomic_add_fetch(&self->settings->list_version, 1, __ATOMIC_RELEASE);
+}
+
 int kernel_source_fd(const kernel_source_t *self)
 {
     return ring_buffer__epoll_fd(self->ring);
 }
 
-int kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum)
+void kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum)
 {
-    __u32 zero = 0;
     uint64_t *sum = (uint64_t *) ret_sum;
     const size_t fields = sizeof *ret_sum / sizeof *sum;
-    int rc = bpf_map_lookup_elem(bpf_map__fd(self->skeleton->maps.counters), &zero, self->per_cpu);
 
-    if (rc != 0)
-        return rc;
     memset(ret_sum, 0, sizeof *ret_sum);
     for (int cpu = 0; cpu < self->cpu_count; cpu++) {
-        const uint64_t *one = (const uint64_t *) &self->per_cpu[cpu];
+        const uint64_t *one = (const uint64_t *) &self->cpus[cpu].counters;
         for (size_t i = 0; i < fields; i++)
-            sum[i] += one[i];
+            sum[i] += __atomic_load_n(&one[i], __ATOMIC_RELAXED);
     }
-    return 0;
 }
 
 struct ntc_ledger *kernel_source_ledger(kernel_source_t *self)
@@ -526,10 +610,16 @@ bool kernel_source_taken_over(const kernel_source_t *self)
     return self->taken_over;
 }
 
-int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction)
+int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction,
+                             enum link_kind link)
 {
-    return bpf_program__fd(direction == PACKET_INGRESS ? self->skeleton->progs.ntc_ingress
-                                                       : self->skeleton->progs.ntc_egress);
+    const struct ntc_bpf *skeleton = self->skeleton;
+
+    if (link == LINK_ETHERNET)
+        return bpf_program__fd(direction == PACKET_INGRESS ? skeleton->progs.ntc_ingress
+                                                           : skeleton->progs.ntc_egress);
+    return bpf_program__fd(direction == PACKET_INGRESS ? skeleton->progs.ntc_ingress_ip
+                                                       : skeleton->progs.ntc_egress_ip);
 }
 
 int kernel_source_hosts_fd(const kernel_source_t *self)

@@ -43,6 +43,17 @@ uint32_t kernel_source_drain(kernel_source_t *self, uint32_t max, kernel_record_
 /* Bytes in the ring that wait to be drained. */
 uint64_t kernel_source_waiting(const kernel_source_t *self);
 
+/* Entries of the flow cache on all CPUs: merged packets that have not left yet. */
+uint32_t kernel_source_cached(const kernel_source_t *self);
+
+/* Send what the flow cache has merged since before `before_ns` (CLOCK_BOOTTIME; UINT64_MAX = all)
+ * to the ring.  Visits each CPU that has entries, some microseconds each.
+ * Returns 0, or -errno of the first CPU that could not be visited. */
+int kernel_source_flush(kernel_source_t *self, uint64_t before_ns);
+
+/* Tell the programs that lists have changed: verdicts they remember are void. */
+void kernel_source_lists_changed(kernel_source_t *self);
+
 /* Ask to be woken through the descriptor by the next record.
  * Returns false when records wait already: drain them first, the descriptor may stay silent. */
 bool kernel_source_sleep(kernel_source_t *self);
@@ -50,8 +61,8 @@ bool kernel_source_sleep(kernel_source_t *self);
 /* Readable once after kernel_source_sleep(), when a record has come. */
 int kernel_source_fd(const kernel_source_t *self);
 
-/* Sum the counters over all CPUs.  Returns 0 or -errno. */
-int kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum);
+/* Sum the counters over all CPUs. */
+void kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum);
 
 /* What the collector did with records since the maps were made.  In pinned, shared memory: what is
  * written here survives a crash. */
@@ -61,7 +72,13 @@ struct ntc_ledger *kernel_source_ledger(kernel_source_t *self);
 bool kernel_source_taken_over(const kernel_source_t *self);
 
 /* For tc_attachment and kernel_lists. */
-int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction);
+enum link_kind {
+    LINK_ETHERNET = 0,          /* frames begin with an Ethernet header */
+    LINK_BARE_IP = 1,           /* frames are IP packets: tun, WireGuard, PPP, tunnels */
+    LINK_KINDS = 2,
+};
+int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction,
+                             enum link_kind link);
 int kernel_source_hosts_fd(const kernel_source_t *self);
 int kernel_source_prefixes_fd(const kernel_source_t *self, enum ntc_list list);
 struct ntc_settings *kernel_source_settings(kernel_source_t *self);

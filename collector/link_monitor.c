@@ -117,7 +117,7 @@ static void on_link_message(link_monitor_t *self, const struct nlmsghdr *message
              (const char *) RTA_DATA(attribute));
     remember(self->links, &self->link_count, ifindex);
     remember(self->listed, &self->listed_count, ifindex);
-    self->events.on_link(name, ifindex, self->events.arg);
+    self->events.on_link(name, ifindex, info->ifi_type, self->events.arg);
 }
 
 static void on_route_message(link_monitor_t *self, const struct nlmsghdr *message)
@@ -261,13 +261,12 @@ static void on_event(link_monitor_t *self, const struct nlmsghdr *message, bool 
 static void follow_default_route(link_monitor_t *self)
 {
     uint32_t before = self->default_ifindex;
-    char name[IFNAMSIZ];
 
     find_default_route(self);
     if (self->default_ifindex == 0)
         self->default_ifindex = before;
-    else if (self->default_ifindex != before && if_indextoname(self->default_ifindex, name))
-        self->events.on_link(name, self->default_ifindex, self->events.arg);
+    else if (self->default_ifindex != before)
+        link_monitor_list(self);
 }
 
 void link_monitor_on_readable(link_monitor_t *self)

@@ -11,7 +11,8 @@
 typedef struct link_monitor link_monitor_t;
 
 struct link_events {
-    void (*on_link)(const char *name, uint32_t ifindex, void *arg);     /* there, new or changed */
+    /* There, new or changed.  `type` is ARPHRD_*. */
+    void (*on_link)(const char *name, uint32_t ifindex, unsigned type, void *arg);
     void (*on_link_gone)(uint32_t ifindex, void *arg);
     void (*on_filter_gone)(uint32_t ifindex, void *arg);    /* a TC filter or qdisc was removed */
     void *arg;

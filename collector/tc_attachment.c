@@ -4,8 +4,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fnmatch.h>
-#include <linux/pkt_sched.h>
-#include <net/if.h>
+#include <net/if_arp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,12 +14,18 @@
 #include "link_monitor.h"
 #include "log.h"
 
+/* linux/if_arp.h has it, but cannot be included beside net/if.h. */
+#ifndef ARPHRD_IP6GRE
+#define ARPHRD_IP6GRE 823
+#endif
+
 struct tc_attachment {
     link_monitor_t *monitor;
     const struct config_list *patterns;
-    int program_fds[PACKET_DIRECTIONS];
+    const kernel_source_t *source;
     uint32_t interface_count;
     struct interface_state interfaces[STATUS_MAX_INTERFACES];
+    unsigned types[STATUS_MAX_INTERFACES];      /* ARPHRD_* of each */
     bool made_clsact[STATUS_MAX_INTERFACES];
     bool active;                /* tc_attachment_attach() has been called */
 };
@@ -75,7 +80,29 @@ static struct interface_state *take_name(tc_attachment_t *self, const char *name
     return state;
 }
 
-static int attach_direction(const tc_attachment_t *self, uint32_t ifindex,
+/* How frames of a device begin at TC.  Returns an enum link_kind, or -EAFNOSUPPORT for devices whose
+ * link header we cannot skip. */
+static int link_kind_of(unsigned type)
+{
+    switch (type) {
+    case ARPHRD_ETHER:
+    case ARPHRD_LOOPBACK:
+        return LINK_ETHERNET;
+    case ARPHRD_NONE:           /* tun, WireGuard */
+    case ARPHRD_PPP:
+    case ARPHRD_RAWIP:
+    case ARPHRD_TUNNEL:
+    case ARPHRD_TUNNEL6:
+    case ARPHRD_SIT:
+    case ARPHRD_IPGRE:
+    case ARPHRD_IP6GRE:
+        return LINK_BARE_IP;
+    default:
+        return -EAFNOSUPPORT;
+    }
+}
+
+static int attach_direction(const tc_attachment_t *self, uint32_t ifindex, enum link_kind link,
                             enum packet_direction direction)
 {
     DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) ifindex,
@@ -83,7 +110,9 @@ static int attach_direction(const tc_attachment_t *self, uint32_t ifindex,
                                                                     : BPF_TC_EGRESS);
     /* REPLACE swaps the program in place: there is no moment without one. */
     DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY,
-                        .prog_fd = self->program_fds[direction], .flags = BPF_TC_F_REPLACE);
+                        
+                        .prog_fd = kernel_source_program_fd(self->source, direction, link),
+                        .flags = BPF_TC_F_REPLACE);
 
     return bpf_tc_attach(&hook, &opts);
 }
@@ -100,14 +129,16 @@ static int attach(tc_attachment_t *self, struct interface_state *state)
 {
     DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) state->ifindex,
                         .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-    int rc = bpf_tc_hook_create(&hook);
+    int link = link_kind_of(self->types[state - self->interfaces]);
+    int rc = link < 0 ? link : bpf_tc_hook_create(&hook);
 
     if (rc == 0)
         self->made_clsact[state - self->interfaces] = true;
     else if (rc == -EEXIST)
         rc = 0;
     for (int direction = 0; rc == 0 && direction < PACKET_DIRECTIONS; direction++)
-        rc = attach_direction(self, state->ifindex, (enum packet_direction) direction);
+        rc = attach_direction(self, state->ifindex, (enum link_kind) link,
+                              (enum packet_direction) direction);
     return rc;
 }
 
@@ -124,12 +155,13 @@ static void attach_and_tell(tc_attachment_t *self, struct interface_state *state
     state->attached = false;
     const char *hint = rc == -EPERM ? "; this needs CAP_NET_ADMIN"
         : rc == -ENOENT || rc == -EOPNOTSUPP ? "; are the kernel modules sch_ingress and cls_bpf there?"
+        : rc == -EAFNOSUPPORT ? "; neither Ethernet nor a device of bare IP packets"
         : rc == -EINVAL ? "; another kind of TC filter has our priority 10" : "";
     snprintf(state->error, sizeof state->error, "%s", strerror(-rc));
     log_error("cannot attach to %s: %s%s", state->name, strerror(-rc), hint);
 }
 
-static void on_link(const char *name, uint32_t ifindex, void *arg)
+static void on_link(const char *name, uint32_t ifindex, unsigned type, void *arg)
 {
     tc_attachment_t *self = arg;
 
@@ -157,6 +189,7 @@ static void on_link(const char *name, uint32_t ifindex, void *arg)
         state->attached = false;
         self->made_clsact[state - self->interfaces] = false;
     }
+    self->types[state - self->interfaces] = type;
     attach_and_tell(self, state);
 }
 
@@ -192,16 +225,15 @@ static void on_filter_gone(uint32_t ifindex, void *arg)
 }
 
 int tc_attachment_open(tc_attachment_t **ret_self, const struct config_list *patterns,
-                       int ingress_program_fd, int egress_program_fd)
+                       const kernel_source_t *source)
 {
-    assert(ret_self && patterns);
+    assert(ret_self && patterns && source);
 
     tc_attachment_t *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
     self->patterns = patterns;
-    self->program_fds[PACKET_INGRESS] = ingress_program_fd;
-    self->program_fds[PACKET_EGRESS] = egress_program_fd;
+    self->source = source;
     struct link_events events = { on_link, on_link_gone, on_filter_gone, self };
     int rc = link_monitor_open(&self->monitor, &events, patterns->size == 0);
     if (rc != 0) {

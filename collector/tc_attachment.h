@@ -15,7 +15,7 @@ typedef struct tc_attachment tc_attachment_t;
  * default route, IPv4 first, followed when the route moves).  Nothing is attached yet.
  * Returns 0 or -errno. */
 int tc_attachment_open(tc_attachment_t **ret_self, const struct config_list *patterns,
-                       int ingress_program_fd, int egress_program_fd);
+                       const kernel_source_t *source);
 
 /* Attach to every matching interface that exists now, replacing an earlier collector's programs in
  * place.  Per-interface failures are logged and kept in the states.  Returns how many are attached. */

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 #include "source_counters.h"
 #include "tc_attachment.h"
 
 #define BUSY_MS 2               /* between two drains when the last one filled a batch */
 #define CALM_MS 10              /* at most, when it did not: a record waits no longer */
+#define FLUSH_NS (50 * NS_PER_MS)   /* merged packets leave when 50 ms old, looked at every 50 ms */
 #define RING_RECORD (sizeof(struct packet_record) + 8)  /* with the ring's own header */
 
 struct tc_source {
@@ -23,6 +25,8 @@ struct tc_source {
     tc_attachment_t *attachment;
     uint32_t batch;
     int calm_ms;
+    uint64_t flushed_ns;        /* CLOCK_BOOTTIME of the last look at the flow cache */
+    bool flush_failed;          /* logged already */
     bool crash_checked;
 };
 
@@ -33,19 +37,36 @@ static void on_record(const struct packet_record *record, void *arg)
     event_publisher_add(arg, record);
 }
 
+/* Send what the flow cache holds since before `before_ns`. */
+static void flush_cache(tc_source_t *self, uint64_t before_ns)
+{
+    int rc = kernel_source_flush(self->kernel, before_ns);
+
+    if (rc != 0 && !self->flush_failed)
+        log_warning("cannot flush the flow cache of every CPU: %s; merged packets may show late",
+                    strerror(-rc));
+    self->flush_failed = rc != 0;
+}
+
 /* Much traffic: every 2 ms, so that the ring needs to hold little.  Little traffic: every 10 ms,
  * and what came is sent at once.  None: the kernel wakes us. */
 static int pump(void *arg, event_publisher_t *publisher)
 {
     tc_source_t *self = arg;
-    uint32_t drained = kernel_source_drain(self->kernel, SOURCE_BITE, on_record, publisher);
+    bool cached = kernel_source_cached(self->kernel) > 0;
+    uint64_t now_ns = clock_boot_ns();
 
+    if (cached && now_ns - self->flushed_ns >= FLUSH_NS) {
+        self->flushed_ns = now_ns;
+        flush_cache(self, now_ns - FLUSH_NS);
+    }
+    uint32_t drained = kernel_source_drain(self->kernel, SOURCE_BITE, on_record, publisher);
     if (drained >= self->batch) {
         event_publisher_flush_due(publisher, clock_monotonic_ns());
         return drained == SOURCE_BITE ? 0 : BUSY_MS;
     }
     event_publisher_flush(publisher);
-    if (drained == 0 && kernel_source_sleep(self->kernel))
+    if (drained == 0 && !cached && kernel_source_sleep(self->kernel))
         return SOURCE_SLEEPS;
     return self->calm_ms;
 }
@@ -97,6 +118,7 @@ static int report(void *arg, event_publisher_t *publisher, struct collector_stat
     status->clock_ns = clock_boot_ns();
     status->wall_offset_ns = clock_wall_offset_ns();
     kernel_source_counters(self->kernel, &low);
+    flush_cache(self, UINT64_MAX);
     int drained = (int) drain_all(self, publisher);
     kernel_source_counters(self->kernel, &lost);
     if (!self->crash_checked && kernel_source_taken_over(self->kernel))
@@ -177,9 +199,7 @@ int tc_source_open(tc_source_t **ret_self, const struct config *config, char *wh
     }
     int rc = kernel_source_open(&self->kernel, config, why, why_size);
     if (rc == 0) {
-        rc = tc_attachment_open(&self->attachment, &config->network.interfaces,
-                                kernel_source_program_fd(self->kernel, PACKET_INGRESS),
-                                kernel_source_program_fd(self->kernel, PACKET_EGRESS));
+        rc = tc_attachment_open(&self->attachment, &config->network.interfaces, self->kernel);
         if (rc != 0)
             snprintf(why, why_size, "cannot listen to rtnetlink: %s", strerror(-rc));
     }

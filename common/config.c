@@ -49,6 +49,7 @@ static const struct config_key KEYS[] = {
     { "persistence", "path", TEXT(persistence.path, "./data/lists.json"), .rule = config_rule_file },
     { "events", "batch", NUMBER(events.batch, 1, 4096, "512") },
     { "events", "flush_ms", NUMBER(events.flush_ms, 1, 1000, "10") },
+    { "events", "per_second", NUMBER(events.per_second, 0, 100000000, "20000") },
     { "events", "ring_mib", NUMBER(events.ring_mib, 1, 512, "8"), .rule = config_rule_power_of_two },
     { "aggregator", "flows", NUMBER(aggregator.flows, 16, 16777216, "65536") },
     { "aggregator", "addresses", NUMBER(aggregator.addresses, 16, 4194304, "16384") },

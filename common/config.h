@@ -50,6 +50,7 @@ struct config {
         char path[PATH_MAX];            /* persistence.path: the lists file */
     } persistence;
     struct {
+        uint32_t per_second;            /* events.per_second: single records per CPU; 0 = merge all */
         uint32_t batch;                 /* events.batch: records per message, at most 4096 */
         uint32_t flush_ms;              /* events.flush_ms */
         uint32_t ring_mib;              /* events.ring_mib: a power of two */

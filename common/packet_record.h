@@ -41,14 +41,11 @@ enum packet_group {
 #define PACKET_TCP_ACK 0x10
 
 /* One or more packets of one flow, one direction, one verdict and, PSH aside, the
- * same TCP flags.  Ports are in host byte order and 0 where the packet has none. */
+ * same TCP flags.  Ports are in host byte order and 0 where the packet has none.
+ * The identity comes first: PACKET_IDENTITY_BYTES that are compared as a whole. */
 struct packet_record {
-    __u64 first_ns;             /* CLOCK_BOOTTIME of the first packet */
-    __u64 last_ns;              /* CLOCK_BOOTTIME of the last packet, >= first_ns */
-    __u64 bytes;                /* layer-3 bytes on the wire, headers of every segment included */
     __u8 src_addr[16];          /* IPv6, or IPv4 as ::ffff:a.b.c.d; network order */
     __u8 dst_addr[16];
-    __u32 packets;              /* segments on the wire, at least 1 */
     __u32 ifindex;
     __u16 src_port;
     __u16 dst_port;
@@ -58,8 +55,15 @@ struct packet_record {
     __u8 tcp_flags;             /* PACKET_TCP_*, 0 for other protocols */
     __u8 direction;             /* enum packet_direction */
     __u8 action;                /* enum packet_action */
-    __u8 zero[5];
+    __u8 zero;
+    __u64 first_ns;             /* CLOCK_BOOTTIME of the first packet */
+    __u64 last_ns;              /* CLOCK_BOOTTIME of the last packet, >= first_ns */
+    __u64 bytes;                /* layer-3 bytes on the wire, headers of every segment included */
+    __u32 packets;              /* segments on the wire, at least 1 */
+    __u32 zero2;
 };
+
+#define PACKET_IDENTITY_BYTES 48
 
 _Static_assert(sizeof(struct packet_record) == 80, "packet_record is the ring buffer's contract");
 

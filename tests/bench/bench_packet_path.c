@@ -18,6 +18,8 @@
 
 enum { REPEAT = 90000, ROUNDS = 11 };   /* the records of one round fit the ring */
 
+static int merged;
+
 static void ignore(const struct packet_record *record, void *arg)
 {
     (void) record;
@@ -99,16 +101,18 @@ int main(int argc, char **argv)
     kernel_source_t *source = NULL;
     struct frame v4 = tcp_frame(4), v6 = tcp_frame(6);
 
-    if (argc != 2 || !config || !mkdtemp(folder) || mount("bpf", folder, "bpf", 0, NULL) != 0) {
+    merged = argc == 3;
+    if (argc < 2 || !config || !mkdtemp(folder) || mount("bpf", folder, "bpf", 0, NULL) != 0) {
         perror("bench_packet_path: needs root and the empty program's object");
         return 1;
     }
     config_defaults(config);
+    config->events.per_second = merged ? 0 : 100000000;
     snprintf(config->network.pin_path, sizeof config->network.pin_path, "%s/ntc", folder);
     if (kernel_source_open(&source, config, why, sizeof why) != 0) {
         fprintf(stderr, "%s\n", why);
     } else {
-        int ntc = kernel_source_program_fd(source, PACKET_INGRESS);
+        int ntc = kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET);
         printf("{\"empty\": %u", measure(open_empty(argv[1]), &v4, NULL));
         printf(", \"ipv4\": %u, \"ipv6\": %u", measure(ntc, &v4, source), measure(ntc, &v6, source));
         fill_lists(source, 1000, 0);

@@ -547,13 +547,13 @@ START_TEST(a_full_ring_loses_nothing_uncounted)
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data,
                         .data_size_in = frame.size, .repeat = SENT);
 
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS), &opts),
+    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET), &opts),
                      0);
     ck_assert_uint_gt(kernel_source_waiting(source), 0);
     while (kernel_source_drain(source, 4096, count_record, &drained) > 0)
         ;
     ck_assert_uint_eq(kernel_source_waiting(source), 0);
-    ck_assert_int_eq(kernel_source_counters(source, &counters), 0);
+    kernel_source_counters(source, &counters);
     ck_assert_uint_eq(counters.packets[PACKET_TCP][PACKET_INGRESS][PACKET_PASS], SENT);
     ck_assert_uint_gt(counters.ring_lost_packets, 0);
     ck_assert_uint_eq(counters.ring_lost_records, counters.ring_lost_packets);
@@ -567,7 +567,7 @@ START_TEST(a_sleeping_collector_is_woken_once)
     struct frame frame = tcp4(HOST, PEER, 1234, 80, ACK);
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data,
                         .data_size_in = frame.size, .repeat = 1);
-    int fd = kernel_source_program_fd(source, PACKET_INGRESS);
+    int fd = kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET);
     uint64_t drained = 0;
 
     ck_assert(!kernel_source_sleep(source));    /* asks; the second call is sure */
@@ -587,7 +587,7 @@ START_TEST(a_drain_takes_no_more_than_asked)
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data,
                         .data_size_in = frame.size, .repeat = 100);
 
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS), &opts),
+    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET), &opts),
                      0);
     ck_assert_uint_eq(kernel_source_drain(source, 30, count_record, &drained), 30);
     ck_assert_uint_eq(kernel_source_drain(source, 300, count_record, &drained), 70);

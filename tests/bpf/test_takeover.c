@@ -26,7 +26,7 @@ static void send_quietly(const char *src, int times)
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data,
                         .data_size_in = frame.size, .repeat = times);
 
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS), &opts),
+    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET), &opts),
                      0);
 }
 
@@ -58,7 +58,7 @@ START_TEST(a_second_collector_goes_on_with_everything)
 
     reopen();
     ck_assert(kernel_source_taken_over(source));
-    ck_assert_int_eq(kernel_source_counters(source, &counters), 0);
+    kernel_source_counters(source, &counters);
     ck_assert_uint_eq(counters.packets[PACKET_ICMP][PACKET_INGRESS][PACKET_DROP], 5);
     ck_assert_uint_eq(kernel_source_ledger(source)->published_packets, 42);
     kernel_source_drain(source, 100, count_record, &drained);

@@ -51,9 +51,7 @@ static void watch(const char *pattern)
 
 static uint32_t attach(void)
 {
-    ck_assert_int_eq(tc_attachment_open(&attachment, &patterns,
-                                        kernel_source_program_fd(source, PACKET_INGRESS),
-                                        kernel_source_program_fd(source, PACKET_EGRESS)), 0);
+    ck_assert_int_eq(tc_attachment_open(&attachment, &patterns, source), 0);
     return tc_attachment_attach(attachment);
 }
 

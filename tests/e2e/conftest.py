@@ -237,13 +237,18 @@ class Ntc:
             command += ["--set", f"{key}={value}"]
         return command + list(map(str, options))
 
+    READY = {"collector": "running: ", "aggregator": "ready in ",
+             "gateway": r"serving http://127\.0\.0\.1:(\d+)"}
+
     def start(self, program, *options, binary=None):
+        """Start one of the three and wait until it says that it is at work."""
         command = self.command(program, *options, binary=binary)
         if program == "collector" and self.network:
             command = self.network.router.command(*command)
         process = self.processes[program] = Process(program, command, self.folder)
+        found = process.wait_log(self.READY[program])
         if program == "gateway":
-            self.url = "http://127.0.0.1:" + process.wait_log(r"http://127\.0\.0\.1:(\d+)").group(1)
+            self.url = "http://127.0.0.1:" + found.group(1)
         return process
 
     def start_all(self, *collector_options):

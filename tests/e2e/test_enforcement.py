@@ -83,8 +83,8 @@ def test_a_blocked_address_is_unreachable_both_ways_and_ssh_is_not(ntc):
         assert can_connect(net.peer, net.router_ip, 80, net.third_ip)
         assert can_connect(net.peer, net.router_ip, 22, net.peer_ip)
         assert can_connect(net.router, net.peer_ip, 22)
-    assert ntc.packets(proto="icmp", action="drop") >= 6
-    assert ntc.packets(proto="tcp", action="ssh") >= 6
+    wait_until(lambda: ntc.packets(proto="icmp", action="drop") >= 6, "drops are counted")
+    wait_until(lambda: ntc.packets(proto="tcp", action="ssh") >= 6, "SSH is counted")
     ntc.delete(f"/blacklist?ip={net.peer_ip}")
     assert net.ping(net.peer_ip) == 3
 
@@ -95,7 +95,7 @@ def test_a_whitelisted_address_passes_although_its_network_is_blocked(ntc):
     assert net.ping(net.peer_ip, timeout=0.3) == 0
     ntc.allow(net.peer_ip)
     assert net.ping(net.peer_ip) == 3
-    assert ntc.packets(action="skip") >= 6
+    wait_until(lambda: ntc.packets(action="skip") >= 6, "whitelisted packets are counted")
 
 
 def test_an_ipv6_prefix_is_blocked_and_expires_by_itself(ntc):
@@ -120,7 +120,7 @@ def test_no_packet_passes_while_the_collector_restarts(ntc, how):
         ntc.processes["collector"].stop(how)
         assert ntc.get("/blacklist").status == 503
         time.sleep(0.2)     # a gap in which packets are counted by the kernel alone
-        ntc.start("collector").wait_log("taken over|took over")
+        ntc.start("collector").wait_log("maps of the last collector")
         ntc.wait_ready()
         wait_until(lambda: ntc.packets(proto="icmp", action="drop") > before, "goes on counting")
     sent, received = flood.stop()
@@ -148,7 +148,7 @@ def test_an_upgrade_to_another_map_layout_lets_nothing_through(ntc):
     ntc.processes["collector"].stop(signal.SIGKILL)
     ntc.start("collector")      # and back again
     ntc.wait_ready()
-    wait_until(lambda: os.listdir(ntc.settings["network.pin_path"]) == ["v1"], "old maps removed")
+    wait_until(lambda: os.listdir(ntc.settings["network.pin_path"]) == ["v2"], "old maps removed")
     sent, received = flood.stop()
     assert sent > 50 and received == 0
     assert net.ping(net.router_ip, host=net.peer, source=net.third_ip) == 3
@@ -163,8 +163,8 @@ def test_at_start_the_lists_are_enforced_before_the_first_packet_is_seen(ntc):
     ntc.start_all()
     wait_until(lambda: ntc.packets(proto="icmp", action="drop") > 5, "drops")
     flood.stop()
-    # Whatever our programs saw of this address they dropped: none of it was counted as passed.
-    assert ntc.packets(proto="icmp", action="pass") == 0
+    # Whatever our programs saw of this address they dropped.
+    assert {flow["action"] for flow in ntc.flows(ip=net.peer_ip)} == {"DROP"}
 
 
 def test_a_foreign_filter_survives_start_restart_and_stop(ntc):
@@ -221,11 +221,12 @@ def test_each_process_may_die_while_the_others_serve(ntc):
     net = ntc.start_all().network
     ntc.block(net.peer_ip)
 
+    assert net.ping(net.peer_ip, timeout=0.2) == 0
+    wait_until(lambda: ntc.packets(action="drop") >= 3, "drops are counted")
     ntc.processes["aggregator"].stop(signal.SIGKILL)
     assert net.ping(net.peer_ip, timeout=0.2) == 0
     ntc.block("192.0.2.7")
     wait_until(lambda: ntc.get("/api/summary").json()["aggregator"]["state"] == "stale", "stale")
-    assert ntc.packets(action="drop") > 0
     answer = ntc.get("/readyz")
     assert answer.status == 503 and answer.json()["missing"] == ["aggregator"]
     assert ntc.get("/healthz").status == 200
