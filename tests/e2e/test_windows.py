@@ -308,6 +308,7 @@ def test_a_collector_that_was_started_again_is_followed_from_its_first_record(fa
 def test_a_collector_that_goes_away_is_missed_and_welcome_back(fake_ntc):
     collector = fake_ntc.start_fake()
     collector.publish([Record()] * 5)
+    fake_ntc.settle()
     wait_until(lambda: fake_ntc.get("/readyz").status == 200, "ready")
     begin = time.monotonic()
     snapshot = fake_ntc.snapshots.until(lambda s: s.collectors[0].away, "it is away")
