@@ -60,7 +60,7 @@ static int open_ui(struct gateway *self, const char *path, char why[512])
 {
     char found[PATH_MAX];
 
-    if (path[0] == '\0')
+    if (path && path[0] == '\0')
         path = ui_files_default(found, sizeof found) ? found : NULL;
     int rc = ui_files_open(path, &self->ui);
     if (rc < 0)
@@ -101,7 +101,7 @@ static int open_bus(struct gateway *self, zloop_t *loop, char why[512])
 int gateway_open(struct gateway *self, zloop_t *loop, const struct config *config,
                  const char *ui_path, char why[512])
 {
-    assert(self && loop && config && ui_path && why);
+    assert(self && loop && config && why);
 
     *self = (struct gateway) { .config = config, .started_ns = clock_monotonic_ns() };
     find_timezone(self);

@@ -35,7 +35,8 @@ struct gateway {
 };
 
 /* Open everything in `loop`, whose thread runs it later; HTTP is served from now on.  `config` must
- * outlive the gateway.  `ui_path` is the folder of the web page, "" = the default one.
+ * outlive the gateway.  `ui_path` is the folder of the web page, "" = the default one,
+ * NULL = the plain page.
  * Returns 0, or -errno with a sentence in `why`; close the gateway in both cases. */
 int gateway_open(struct gateway *self, zloop_t *loop, const struct config *config,
                  const char *ui_path, char why[512]);
