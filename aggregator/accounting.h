@@ -16,8 +16,8 @@
 
 #define TIMELINE_MAX (UINT32_MAX / 2)   /* seconds; nothing moves the timeline beyond */
 
-/* The timeline second of a collector's time, 0 to TIMELINE_MAX.  `offset_s` takes the seconds of the
- * collector's clock to those of the timeline. */
+/* The timeline second of a collector's time, 0 to TIMELINE_MAX.  `offset_s` takes the seconds of
+ * the collector's clock to those of the timeline. */
 static inline uint32_t timeline_second(uint64_t clock_ns, int64_t offset_s)
 {
     int64_t second = (int64_t) (clock_ns / NS_PER_S) + offset_s;

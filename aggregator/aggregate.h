@@ -37,8 +37,8 @@ enum hearing aggregate_take_batch(aggregate_t *self, const struct packet_view *v
 enum hearing aggregate_take_status(aggregate_t *self, const struct collector_status *status,
                                    uint64_t local_ns);
 
-/* Call about once a second: finds who is away (`on_away` as in collector_table_mark_away()) and moves
- * the timeline while all are. */
+/* Call about once a second: finds who is away (`on_away` as in collector_table_mark_away()) and
+ * moves the timeline while all are. */
 void aggregate_tick(aggregate_t *self, uint64_t local_ns, collector_away_fn *on_away, void *arg);
 
 /* Seconds since 1970 of a timeline second, given both clocks of this host. */

@@ -145,7 +145,8 @@ int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *en
 static void log_away(const struct collector *collector, void *arg)
 {
     (void) arg;
-    log_warning("collector \"%s\" is away: nothing heard for %d s", collector->id, COLLECTOR_AWAY_S);
+    log_warning("collector \"%s\" is away: nothing heard for %d s", collector->id,
+                COLLECTOR_AWAY_S);
 }
 
 void batch_receiver_on_second(batch_receiver_t *self)

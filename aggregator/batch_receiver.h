@@ -10,11 +10,12 @@
 
 typedef struct batch_receiver batch_receiver_t;
 
-/* Make a receiver that feeds `aggregate` and flushes `flows` after every turn.  Both must outlive it.
+/* Make a receiver that feeds `aggregate` and flushes `flows` after every turn; both outlive it.
  * Returns one the caller destroys, or NULL when memory is short. */
 batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *flows);
 
-/* Close the sockets, free the receiver and set *self_p to NULL.  Does nothing when *self_p is NULL. */
+/* Close the sockets, free the receiver and set *self_p to NULL.  Does nothing when *self_p is
+ * NULL. */
 void batch_receiver_destroy(batch_receiver_t **self_p);
 
 /* Subscribe to the events of one endpoint, whose publisher need not be there yet; `queue` messages

@@ -28,8 +28,8 @@ struct collector {
 
 typedef struct collector_table collector_table_t;
 
-/* Make an empty table for SNAPSHOT_MAX_COLLECTORS.  Returns a table the caller destroys, or NULL when
- * memory is short. */
+/* Make an empty table for SNAPSHOT_MAX_COLLECTORS.  Returns a table the caller destroys, or NULL
+ * when memory is short. */
 collector_table_t *collector_table_new(void);
 
 /* Free the table and set *self_p to NULL.  Does nothing when *self_p is NULL. */
@@ -42,8 +42,8 @@ struct collector *collector_table_find(collector_table_t *self, const char *id);
 uint32_t collector_table_size(const collector_table_t *self);
 const struct collector *collector_table_at(const collector_table_t *self, uint32_t index);
 
-/* Mark those away that were heard of last before `since_ns` of local time, and call `on_away` once for
- * each. */
+/* Mark those away that were heard of last before `since_ns` of local time, and call `on_away` once
+ * for each. */
 typedef void collector_away_fn(const struct collector *collector, void *arg);
 void collector_table_mark_away(collector_table_t *self, uint64_t since_ns,
                                collector_away_fn *on_away, void *arg);

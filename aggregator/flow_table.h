@@ -1,8 +1,8 @@
 /* flow_table - every flow that is alive, in memory that never grows.
  *
- * A flow ends when it has been idle, is reported and goes on when it has lived long, and ends at FIN
- * or RST; a full table ends the idlest.  The end of a flow depends on records alone: on
- * their times, their order and the second boundaries between them, never on a clock or on the seed.
+ * A flow ends when it has been idle, is reported and goes on when it has lived long, and ends at
+ * FIN or RST; a full table ends the idlest.  The end of a flow depends on records alone: on their
+ * times, their order and the second boundaries between them, never on a clock or on the seed.
  *
  * A flow that FIN or RST has ended stays known for FLOW_CLOSED_S seconds without totals: the last
  * ACK of a connection is counted, and its sender is not taken for one who opens another.
@@ -74,7 +74,7 @@ typedef struct flow_table flow_table_t;
 typedef void flow_ended_fn(const struct ended_flow *flow, void *arg);
 
 /* Make a table; `seed` keys the hash.  Returns a table the caller destroys, or NULL when memory is
- * short.  Memory when full: 144 to 160 bytes a flow. */
+ * short.  Memory when full: 152 to 168 bytes a flow. */
 flow_table_t *flow_table_new(const struct flow_limits *limits, uint64_t seed,
                              flow_ended_fn *on_ended, void *arg);
 
@@ -100,7 +100,7 @@ void flow_table_step(flow_table_t *self, uint32_t second);
 /* End all flows of one collector, whose clock has begun anew, as if they had become idle. */
 void flow_table_end_collector(flow_table_t *self, uint32_t collector);
 
-/* Packets and bytes accounted for since the start: what ended flows held, plus what live ones do. */
+/* Packets and bytes accounted for since the start: what ended flows held and live ones hold. */
 struct flow_sums flow_table_accounted(const flow_table_t *self, uint32_t collector);
 
 /* What the live flows of a collector should hold together by the books. */
@@ -109,7 +109,7 @@ struct flow_sums flow_table_live(const flow_table_t *self, uint32_t collector);
 bool flow_table_is_empty(const flow_table_t *self);         /* closed ones are gone too */
 uint32_t flow_table_size(const flow_table_t *self);         /* live flows */
 uint32_t flow_table_capacity(const flow_table_t *self);
-uint64_t flow_table_evicted(const flow_table_t *self);      /* live flows pushed out by newer ones */
+uint64_t flow_table_evicted(const flow_table_t *self);      /* live ones, for newer ones */
 
 /* Slots 0 to flow_table_slots() - 1 hold all flows; NULL where none is alive. */
 uint32_t flow_table_slots(const flow_table_t *self);

@@ -12,7 +12,7 @@
 /* One line of cache: all that a pass over the addresses reads. */
 struct head {
     uint8_t addr[16];
-    uint64_t filled;            /* bit second % WINDOW_S: that bucket holds something; 0 = no address */
+    uint64_t filled;            /* bit second % WINDOW_S: that bucket is in use; 0 = no address */
     uint64_t packets, bytes;    /* sums over the buckets */
     uint64_t last_unix_ns;
     uint32_t syn, ack;

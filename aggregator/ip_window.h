@@ -41,14 +41,14 @@ struct window_sums {
 
 /* Make room for `addresses` (1 to 2^24) and `ports` destination ports of all of them; `seed` keys
  * the hashes.  Returns a window the caller destroys, or NULL when memory is short.  Memory
- * when full: 1,300 bytes an address and 52 a port. */
+ * when full: 1,300 bytes an address and 60 a port. */
 ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed);
 
 /* Free the window and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void ip_window_destroy(ip_window_t **self_p);
 
 /* Add one record.  `hint` is what the last call for the same address returned, or IP_WINDOW_NONE.
- * Returns a hint, or IP_WINDOW_NONE when the record is older than the window: it is refused then. */
+ * Returns a hint, or IP_WINDOW_NONE when the record is older than the window and refused. */
 uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_update *update);
 
 /* The address behind a hint, which ip_window_add() has just returned, uses a destination port in

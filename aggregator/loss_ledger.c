@@ -120,7 +120,7 @@ bool loss_ledger_on_status(struct loss_ledger *self, const struct collector_stat
     if (self->has_published)
         find_gap(self, status->next_seq, published);
     else if (status->next_seq != self->next_seq)
-        return is_new;          /* the next batch tells what is missing, a later status what it was */
+        return is_new;          /* the next batch tells what is missing */
     if (!self->has_base) {
         struct packet_sums bus = { self->bus.packets, self->bus.bytes };
         self->base = minus(minus(published, bus), self->accounted);

@@ -24,7 +24,7 @@ struct loss_ledger {
     bool has_stream;                /* a batch was heard: */
     struct packet_sums stream;      /* ... in records of this boot_id before next_seq */
     bool has_published;             /* a status was heard: */
-    struct packet_sums published;   /* ... the collector's count of what it published before next_seq */
+    struct packet_sums published;   /* ... its count of what it published before next_seq */
     bool has_pending_gap;           /* records are missing whose packets the next status tells */
 
     bool has_base;                  /* a status was heard that accounting can be compared with */

@@ -185,7 +185,7 @@ int main(int argc, char **argv)
 {
     static const struct command_line command_line = {
         .program = "ntc-aggregator",
-        .purpose = "Turns the records of all collectors into flows, per-address windows and totals.",
+        .purpose = "Turns the records of all collectors into flows, windows and totals.",
     };
     struct context *self = calloc(1, sizeof *self);
 

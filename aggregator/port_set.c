@@ -68,7 +68,9 @@ void port_set_destroy(port_set_t **self_p)
 
 static uint32_t hash_of(const port_set_t *self, uint32_t owner, uint16_t port)
 {
-    return (uint32_t) hash_with(&self->secret, self->secret.words[0], (uint64_t) owner << 16 | port);
+    uint64_t pair = (uint64_t) owner << 16 | port;
+
+    return (uint32_t) hash_with(&self->secret, self->secret.words[0], pair);
 }
 
 static bool is_pair(const struct entry *entry, uint32_t owner, uint16_t port)

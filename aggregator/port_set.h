@@ -13,8 +13,8 @@
 
 typedef struct port_set port_set_t;
 
-/* Make room for `capacity` ports of owners 0 to owners - 1; `seed` keys the hash.  Returns a set the
- * caller destroys, or NULL when memory is short.  Memory when full: 44 to 52 bytes a port. */
+/* Make room for `capacity` ports of owners 0 to owners - 1; `seed` keys the hash.  Returns a set
+ * the caller destroys, or NULL when memory is short.  Memory when full: 44 to 60 bytes a port. */
 port_set_t *port_set_new(uint32_t capacity, uint32_t owners, uint64_t seed);
 
 /* Free the set and set *self_p to NULL.  Does nothing when *self_p is NULL. */

@@ -41,7 +41,8 @@ static void answer(query_service_t *self, const uint8_t *bytes, size_t size,
     int rc = table_query_decode(&query, bytes, size);
 
     if (rc == 0)
-        rc = table_pages_answer(self->aggregate, &query, clock_boot_ns(), clock_wall_ns(), ret_page);
+        rc = table_pages_answer(self->aggregate, &query, clock_boot_ns(), clock_wall_ns(),
+                                ret_page);
     else
         self->bad_messages++;
     if (rc == -ENOMEM)

@@ -12,8 +12,8 @@
 
 typedef struct query_service query_service_t;
 
-/* Answer what comes in at `socket` (REP) from what `aggregate` knows.  Both must outlive the service.
- * Returns one the caller destroys, or NULL when memory is short. */
+/* Answer what comes in at `socket` (REP) from what `aggregate` knows.  Both must outlive the
+ * service.  Returns one the caller destroys, or NULL when memory is short. */
 query_service_t *query_service_new(zsock_t *socket, const aggregate_t *aggregate);
 
 /* Free the service and set *self_p to NULL.  Does nothing when *self_p is NULL. */

@@ -1,7 +1,7 @@
 /* slot_index - finds table slots by a 32-bit hash; the caller compares the keys.
  *
- * Open addressing with linear probing over cells of eight bytes, at most half of them filled, so that
- * a look-up mostly costs one cache line.  The two lowest bits of a hash do not choose the
+ * Open addressing with linear probing over cells of eight bytes, at most half of them filled, so
+ * that a look-up mostly costs one cache line.  The two lowest bits of a hash do not choose the
  * place: hashes that differ in them alone stand side by side, and a search may ignore them.
  */
 #ifndef SLOT_INDEX_H

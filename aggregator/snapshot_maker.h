@@ -5,8 +5,8 @@
 
 #include "aggregate.h"
 
-/* Fill all that comes from the tables; version, boot_id, seq, unix_ns, cost and bad_messages are the
- * caller's.  `local_ns` is this host's CLOCK_BOOTTIME.  The caller clears the snapshot.
+/* Fill all that comes from the tables; version, boot_id, seq, unix_ns, cost and bad_messages are
+ * the caller's.  `local_ns` is this host's CLOCK_BOOTTIME.  The caller clears the snapshot.
  * Returns 0 or -ENOMEM.  Cost: one pass over the live flows and one over the addresses. */
 int snapshot_maker_fill(const aggregate_t *aggregate, uint64_t local_ns,
                         struct snapshot *ret_snapshot);

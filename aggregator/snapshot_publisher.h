@@ -1,7 +1,7 @@
 /* snapshot_publisher - sends a snapshot every second to whoever subscribes to the topic "snapshot".
  *
- * A subscriber that joins gets the last one at once, all others of the topic get it again: snapshots
- * are numbered.  While nobody subscribes, none is made.
+ * A subscriber that joins gets the last one at once, all others of the topic get it again:
+ * snapshots are numbered.  While nobody subscribes, none is made.
  */
 #ifndef SNAPSHOT_PUBLISHER_H
 #define SNAPSHOT_PUBLISHER_H

@@ -10,8 +10,8 @@
 #include "ip_addr.h"
 #include "top_list.h"
 
-/* What rows are compared by.  Addresses do not fit a number: those columns are ranked by their first
- * eight bytes, and by all of them where these are equal. */
+/* What rows are compared by.  Addresses do not fit a number: those columns are ranked by their
+ * first eight bytes, and by all of them where these are equal. */
 struct column {
     const char *name;
     uint64_t (*flow_rank)(const struct flow *flow);
@@ -232,8 +232,8 @@ static const struct column *find_column(const struct table_query *query, const c
         if (strcmp(column->name, query->sort) == 0)
             return column;
 
-    int length = snprintf(page->error, sizeof page->error, "cannot sort %s by \"%.24s\": use ", rows,
-                          query->sort);
+    int length = snprintf(page->error, sizeof page->error, "cannot sort %s by \"%.24s\": use ",
+                          rows, query->sort);
     for (const struct column *column = columns; column->name; column++)
         length += snprintf(page->error + length, sizeof page->error - (size_t) length, "%s%s",
                            column->name, column[1].name ? ", " : "");
@@ -249,7 +249,7 @@ static int fill_rows(const aggregate_t *aggregate, const struct table_query *que
 
     if (depth < query->limit || depth > QUERY_MAX_DEPTH || query->limit > QUERY_MAX_LIMIT) {
         snprintf(page->error, sizeof page->error,
-                 "offset %u and limit %u reach too far: limit is 1 to %u, offset + limit at most %u",
+                 "offset %u and limit %u reach too far: limit is 1 to %u, both together at most %u",
                  query->offset, query->limit, QUERY_MAX_LIMIT, QUERY_MAX_DEPTH);
         return 0;
     }

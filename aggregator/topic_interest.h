@@ -1,7 +1,7 @@
 /* topic_interest - whether anybody subscribes to a topic of an XPUB socket.
  *
- * Subscriptions are prefixes: "snapshot", "snap" and "" all ask for the topic "snapshot".  What nobody
- * asks for is not even encoded.
+ * Subscriptions are prefixes: "snapshot", "snap" and "" all ask for the topic "snapshot".  What
+ * nobody asks for is not even encoded.
  */
 #ifndef TOPIC_INTEREST_H
 #define TOPIC_INTEREST_H

@@ -5,7 +5,7 @@
 #include "aggregate.h"
 #include "record_stream.h"
 
-#define FILLED_LOCAL_NS (50000 * NS_PER_S)      /* CLOCK_BOOTTIME of the host and of the collector */
+#define FILLED_LOCAL_NS (50000 * NS_PER_S)      /* CLOCK_BOOTTIME of all */
 #define FILLED_WALL_NS (1700000000 * NS_PER_S)
 
 static inline void filled_ignore(const struct ended_flow *flow, void *arg)
@@ -46,9 +46,10 @@ static inline void filled_status(aggregate_t *aggregate, const struct record_str
     aggregate_take_status(aggregate, &status, status.clock_ns);
 }
 
-/* Flow i of `count` comes from 10.0.0.0 + i, ports 1000 + i to 80 + i % 3 (UDP when i is odd), has i + 1
- * packets of 100 bytes, and lasts i microseconds. */
-static inline void filled_flows(aggregate_t *aggregate, struct record_stream *stream, uint32_t count)
+/* Flow i of `count` comes from 10.0.0.0 + i, ports 1000 + i to 80 + i % 3 (UDP when i is odd), has
+ * i + 1 packets of 100 bytes, and lasts i microseconds. */
+static inline void filled_flows(aggregate_t *aggregate, struct record_stream *stream,
+                                uint32_t count)
 {
     stream->header.wall_offset_ns = (int64_t) (FILLED_WALL_NS - FILLED_LOCAL_NS);
     for (uint32_t i = 0; i < count; i++) {

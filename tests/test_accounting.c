@@ -57,8 +57,9 @@ static struct window_sums sums_of(uint32_t ipv4)
 START_TEST(a_server_that_answers_many_clients_is_no_scanner)
 {
     for (uint32_t client = 0; client < 50; client++) {
-        struct packet_record syn = record_tcp(PACKET_TCP_SYN, 100 + client, (uint16_t) (5000 + client),
-                                              1, 443, 10 * NS_PER_S);
+        uint16_t port = (uint16_t) (5000 + client);
+        struct packet_record syn = record_tcp(PACKET_TCP_SYN, 100 + client, port, 1, 443,
+                                              10 * NS_PER_S);
         struct packet_record answer = record_answer(&syn, PACKET_TCP_SYN | PACKET_TCP_ACK);
         put(&syn);
         put(&answer);

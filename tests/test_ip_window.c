@@ -182,8 +182,8 @@ START_TEST(a_bucket_saturates_rather_than_wraps)
 }
 END_TEST
 
-/* Everything a plain array of seconds would say, while time goes on in steps and leaps; asked twice,
- * because reading must change nothing. */
+/* Everything a plain array of seconds would say, while time goes on in steps and leaps; asked
+ * twice, because reading must change nothing. */
 START_TEST(sums_are_those_of_a_plain_table)
 {
     enum { FIRST = 1000, SECONDS = 400, USED = ADDRESSES };

@@ -28,7 +28,8 @@ static void ask(struct table_query query)
     if (query.limit == 0)
         query.limit = 100;
     table_page_clear(&page);
-    ck_assert_int_eq(table_pages_answer(aggregate, &query, FILLED_LOCAL_NS, FILLED_WALL_NS, &page), 0);
+    ck_assert_int_eq(table_pages_answer(aggregate, &query, FILLED_LOCAL_NS, FILLED_WALL_NS, &page),
+                     0);
     ck_assert_uint_eq(page.request_id, query.request_id);
     ck_assert_uint_eq(page.unix_ns, FILLED_WALL_NS);
 }
@@ -144,8 +145,8 @@ END_TEST
 START_TEST(a_wrong_column_is_answered_with_the_right_ones)
 {
     ask((struct table_query) { .sort = "size" });
-    ck_assert_str_eq(page.error, "cannot sort flows by \"size\": use bytes, packets, first, last, src, "
-                                 "dst, port, duration");
+    ck_assert_str_eq(page.error, "cannot sort flows by \"size\": use bytes, packets, first, last, "
+                                 "src, dst, port, duration");
     ck_assert_uint_eq(page.flow_count, 0);
     ask((struct table_query) { .table = QUERY_ADDRESSES, .sort = "abcdefghijklmnopqrstuvw" });
     ck_assert_ptr_nonnull(strstr(page.error, "bytes_per_second"));
