@@ -141,26 +141,29 @@ static bool note(struct listeners *listeners, bool joined, const char *start, si
     return true;
 }
 
-bool event_publisher_on_subscription(event_publisher_t *self)
+unsigned event_publisher_on_subscription(event_publisher_t *self)
 {
     void *handle = zsock_resolve(self->bound.socket);
-    bool status_joined = false;
+    unsigned news = LISTENERS_WAIT;
     zmq_msg_t message;
 
     zmq_msg_init(&message);
     for (int i = 0; i < SUBSCRIPTIONS_AT_ONCE; i++) {
-        if (zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) < 0)
+        if (zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) < 0) {
+            news &= ~(unsigned) LISTENERS_WAIT;
             break;
+        }
+        news |= LISTENERS_CHANGED;
         const char *bytes = zmq_msg_data(&message);
         size_t size = zmq_msg_size(&message);
         if (size == 0 || (bytes[0] != 0 && bytes[0] != 1))
             continue;           /* nobody has anything else to say here */
         note(&self->packets, bytes[0] == 1, bytes + 1, size - 1);
         if (note(&self->status, bytes[0] == 1, bytes + 1, size - 1) && bytes[0] == 1)
-            status_joined = true;
+            news |= STATUS_JOINED;
     }
     zmq_msg_close(&message);
-    return status_joined;
+    return news;
 }
 
 bool event_publisher_has_listener(const event_publisher_t *self)

@@ -49,8 +49,14 @@ void event_publisher_set_linger(event_publisher_t *self, int linger_ms);
 /* Readable when somebody has come or gone; call event_publisher_on_subscription() then. */
 zsock_t *event_publisher_socket(const event_publisher_t *self);
 
-/* Returns true when somebody new listens to status: send one. */
-bool event_publisher_on_subscription(event_publisher_t *self);
+enum {
+    LISTENERS_CHANGED = 1,
+    STATUS_JOINED = 2,          /* somebody new listens to status: send one */
+    LISTENERS_WAIT = 4,         /* call again, there may be more */
+};
+
+/* Take note of who has come or gone, a bounded number.  Returns an OR of the above. */
+unsigned event_publisher_on_subscription(event_publisher_t *self);
 
 /* True when somebody listens to packets. */
 bool event_publisher_has_listener(const event_publisher_t *self);

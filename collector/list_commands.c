@@ -287,8 +287,10 @@ static bool serve_one(list_commands_t *self)
     return true;
 }
 
-void list_commands_on_request(list_commands_t *self)
+bool list_commands_on_request(list_commands_t *self)
 {
-    for (int i = 0; i < REQUESTS_AT_ONCE && serve_one(self); i++)
-        ;
+    for (int i = 0; i < REQUESTS_AT_ONCE; i++)
+        if (!serve_one(self))
+            return false;
+    return true;
 }

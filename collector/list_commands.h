@@ -26,8 +26,8 @@ void list_commands_destroy(list_commands_t **self_p);
 /* Readable when a request has come; call list_commands_on_request() then. */
 zsock_t *list_commands_socket(const list_commands_t *self);
 
-/* Answer what waits, a bounded number of requests. */
-void list_commands_on_request(list_commands_t *self);
+/* Answer what waits, a bounded number of requests.  Returns true when there may be more. */
+bool list_commands_on_request(list_commands_t *self);
 
 /* Answer one request of the process of `uid` (negative: not known).  The caller frees *ret_bytes.
  * Returns 0 or -ENOMEM. */

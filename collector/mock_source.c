@@ -12,6 +12,7 @@
 #define BURST_STEP_NS (5 * NS_PER_MS)
 #define UNPACED_CHUNK 64                /* records between two looks at the clock */
 #define BLOCKED_MS 1
+#define LEAST_WAIT_MS 5                 /* a faster pace comes in small groups */
 #define MAX_LAG_NS NS_PER_S             /* who is further behind does not catch up */
 
 /* The verdict of one path, right until the lists change or something in them expires. */
@@ -33,6 +34,7 @@ struct mock_source {
     uint64_t step_ns;           /* between two packets; 0 = the default pace */
     bool is_unpaced;
     uint64_t due_ns;            /* CLOCK_MONOTONIC of the next packet, 0 = not started */
+    uint64_t clock_ns;          /* CLOCK_BOOTTIME before which all packets have been made */
 };
 
 static bool is_bypassed(const mock_source_t *self, uint16_t port)
@@ -115,27 +117,34 @@ static uint64_t step_ns(const mock_source_t *self)
     return mock_traffic_in_burst(self->traffic) ? BURST_STEP_NS : CALM_STEP_NS;
 }
 
+/* Packets have the times at which they were due, not those at which we got round to them. */
 static int pump_paced(mock_source_t *self, event_publisher_t *publisher)
 {
     uint64_t now_ns = clock_monotonic_ns(), boot_ns = clock_boot_ns();
     struct packet_record record;
+    bool has_room = true;
 
     if (self->due_ns == 0 || self->due_ns + MAX_LAG_NS < now_ns)
         self->due_ns = now_ns;
     for (uint32_t i = 0; i < SOURCE_BITE && self->due_ns <= now_ns; i++) {
-        if (!event_publisher_has_room(publisher))
-            return BLOCKED_MS;
-        mock_source_next(self, boot_ns, &record);
+        has_room = event_publisher_has_room(publisher);
+        if (!has_room)
+            break;
+        mock_source_next(self, boot_ns - (now_ns - self->due_ns), &record);
         event_publisher_add(publisher, &record);
         self->due_ns += step_ns(self);
     }
-    if (self->due_ns <= now_ns)
-        return 0;
+    bool is_behind = self->due_ns <= now_ns;
+    self->clock_ns = is_behind ? boot_ns - (now_ns - self->due_ns) : boot_ns;
+    if (is_behind)
+        return has_room ? 0 : BLOCKED_MS;
     uint64_t wait_ms = (self->due_ns - now_ns) / NS_PER_MS + 1;
-    event_publisher_flush_due(publisher, now_ns);
-    if (wait_ms > 2)
+    if (wait_ms >= LEAST_WAIT_MS) {
         event_publisher_flush(publisher);
-    return (int) wait_ms;
+        return (int) wait_ms;
+    }
+    event_publisher_flush_due(publisher, now_ns);
+    return LEAST_WAIT_MS;
 }
 
 static int pump(void *arg, event_publisher_t *publisher)
@@ -149,9 +158,13 @@ static int report(void *arg, event_publisher_t *publisher, struct collector_stat
 {
     mock_source_t *self = arg;
 
+    if (self->is_unpaced)
+        self->clock_ns = clock_boot_ns();       /* the next packets are made after it */
+    else
+        pump_paced(self, publisher);
     if (event_publisher_flush(publisher) != 0)
         return SOURCE_IS_BLOCKED;
-    status->clock_ns = clock_boot_ns();
+    status->clock_ns = self->clock_ns;
     status->wall_offset_ns = clock_wall_offset_ns();
     source_counters_show(&self->counters, status);
     status->due_low = status->due_high = source_counters_due_packets(&self->counters);

@@ -4,20 +4,28 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 #include "stop_signal.h"
-#include "zsock_setup.h"
+
+/* The loop polls descriptors only, never zsocks: zloop asks each of those twice in every round what
+ * it has, and that was two thirds of a round.  And the pump has a timer descriptor, because zloop's
+ * timers of whole milliseconds cost a second round each. */
 
 #define REPORT_MS 1000
 #define RETRY_MS 5              /* until a full bus is tried again */
+#define LOOK_NS (50 * NS_PER_MS)        /* a look costs four system calls */
 
 struct reactor {
     struct reactor_parts parts;
     zloop_t *loop;
+    int pump_fd;                /* timerfd: the source is to be pumped */
     uint64_t started_ns;        /* CLOCK_BOOTTIME */
     uint64_t last_report_ns;    /* CLOCK_MONOTONIC of the last status that was sent */
+    uint64_t last_look_ns;      /* CLOCK_MONOTONIC of the last look_at_bus() */
     bool report_wanted;         /* the source waits for a status */
     bool pump_armed;
     bool watching_wake_fd;
@@ -25,8 +33,6 @@ struct reactor {
     bool save_told;
     int result;
 };
-
-static int on_pump(zloop_t *loop, int timer_id, void *arg);
 
 /* ---- status ---- */
 
@@ -76,42 +82,95 @@ static int send_status(reactor_t *self)
 
 static void arm_pump(reactor_t *self, int wait_ms)
 {
-    if (self->pump_armed)
-        return;
-    self->pump_armed = zloop_timer(self->loop, (size_t) wait_ms, 1, on_pump, self) >= 0;
+    struct itimerspec when = { .it_value = { .tv_sec = wait_ms / 1000,
+                                             .tv_nsec = wait_ms % 1000 * 1000000 } };
+
+    if (wait_ms == 0)
+        when.it_value.tv_nsec = 1;      /* 0 would disarm */
+    self->pump_armed = true;
+    timerfd_settime(self->pump_fd, 0, &when, NULL);     /* not readable any more until then */
 }
 
-static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+static void disarm_pump(reactor_t *self)
 {
-    reactor_t *self = arg;
-
-    if (!self->watching_wake_fd)        /* something else woke the source in this round */
-        return 0;
-    zloop_poller_end(loop, item);
-    self->watching_wake_fd = false;
-    return on_pump(loop, 0, self);
+    self->pump_armed = false;
+    timerfd_settime(self->pump_fd, 0, &(struct itimerspec) { 0 }, NULL);
 }
 
-static void sleep_source(reactor_t *self)
-{
-    zmq_pollitem_t item = { .fd = self->parts.source->wake_fd, .events = ZMQ_POLLIN };
-
-    if (item.fd < 0 || self->watching_wake_fd)
-        return;
-    self->watching_wake_fd = zloop_poller(self->loop, &item, on_wake, self) == 0;
-    zloop_poller_set_tolerant(self->loop, &item);
-}
-
-/* Take it out of its sleep, if it sleeps. */
-static void wake_source(reactor_t *self)
+static void stop_watching_wake_fd(reactor_t *self)
 {
     zmq_pollitem_t item = { .fd = self->parts.source->wake_fd };
 
     if (self->watching_wake_fd)
         zloop_poller_end(self->loop, &item);
     self->watching_wake_fd = false;
-    arm_pump(self, 0);
 }
+
+/* Pump the source soon, if it sleeps. */
+static void wake_source(reactor_t *self)
+{
+    stop_watching_wake_fd(self);
+    if (!self->pump_armed)
+        arm_pump(self, 0);
+}
+
+static int on_wake(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void) loop;
+    (void) item;
+    wake_source(arg);
+    return 0;
+}
+
+static void sleep_source(reactor_t *self)
+{
+    zmq_pollitem_t item = { .fd = self->parts.source->wake_fd, .events = ZMQ_POLLIN };
+
+    disarm_pump(self);
+    if (item.fd < 0 || self->watching_wake_fd)
+        return;
+    self->watching_wake_fd = zloop_poller(self->loop, &item, on_wake, self) == 0;
+    zloop_poller_set_tolerant(self->loop, &item);
+}
+
+/* ---- the bus ---- */
+
+static void look_at_bus(reactor_t *self);
+
+static int on_look_again(zloop_t *loop, int timer_id, void *arg)
+{
+    (void) loop;
+    (void) timer_id;
+    look_at_bus(arg);
+    return 0;
+}
+
+/* A ZeroMQ descriptor tells only changes, and any call on the socket may swallow one.  So both
+ * sockets are emptied when it is readable, and looked at again after they have been used. */
+static void look_at_bus(reactor_t *self)
+{
+    self->last_look_ns = clock_monotonic_ns();
+    unsigned news = event_publisher_on_subscription(self->parts.publisher);
+    bool more = list_commands_on_request(self->parts.commands);
+
+    /* A new status, not the last one again: it must not be older than the batches before it. */
+    if (news & STATUS_JOINED)
+        send_status(self);
+    if (news & LISTENERS_CHANGED)
+        wake_source(self);      /* it may have slept because nobody listened */
+    if (more || news & (STATUS_JOINED | LISTENERS_WAIT))
+        zloop_timer(self->loop, 0, 1, on_look_again, self);
+}
+
+static int on_bus(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void) loop;
+    (void) item;
+    look_at_bus(arg);
+    return 0;
+}
+
+/* ---- what the source wishes ---- */
 
 /* Returns false when the loop must end. */
 static bool obey(reactor_t *self, int wish)
@@ -135,17 +194,22 @@ static bool obey(reactor_t *self, int wish)
     }
 }
 
-static int on_pump(zloop_t *loop, int timer_id, void *arg)
+static int on_pump(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
     reactor_t *self = arg;
     struct packet_source *source = self->parts.source;
 
     (void) loop;
-    (void) timer_id;
-    self->pump_armed = false;
+    (void) item;
+    if (!self->pump_armed)
+        return 0;
     int wish = self->report_wanted ? SOURCE_REPORTS
                                    : source->pump(source->self, self->parts.publisher);
-    return obey(self, wish) ? 0 : -1;
+    if (!obey(self, wish))
+        return -1;
+    if (!self->pump_armed || clock_monotonic_ns() - self->last_look_ns >= LOOK_NS)
+        look_at_bus(self);
+    return 0;
 }
 
 static int on_event(zloop_t *loop, zmq_pollitem_t *item, void *arg)
@@ -155,31 +219,6 @@ static int on_event(zloop_t *loop, zmq_pollitem_t *item, void *arg)
     (void) loop;
     (void) item;
     self->parts.source->on_event(self->parts.source->self);
-    return 0;
-}
-
-/* ---- the bus ---- */
-
-static int on_subscription(zloop_t *loop, zsock_t *socket, void *arg)
-{
-    reactor_t *self = arg;
-
-    (void) loop;
-    (void) socket;
-    /* A new status, not the last one again: it must not be older than the batches before it. */
-    if (event_publisher_on_subscription(self->parts.publisher))
-        send_status(self);
-    wake_source(self);
-    return 0;
-}
-
-static int on_request(zloop_t *loop, zsock_t *socket, void *arg)
-{
-    reactor_t *self = arg;
-
-    (void) loop;
-    (void) socket;
-    list_commands_on_request(self->parts.commands);
     return 0;
 }
 
@@ -227,10 +266,33 @@ static int on_second(zloop_t *loop, int timer_id, void *arg)
         wake_source(self);      /* the report took the record that would have done it */
     if (source->on_second)
         source->on_second(source->self);
+    look_at_bus(self);
     return 0;
 }
 
 /* ---- life ---- */
+
+static bool watch(reactor_t *self, int fd, zloop_fn *handler)
+{
+    zmq_pollitem_t item = { .fd = fd, .events = ZMQ_POLLIN };
+
+    if (zloop_poller(self->loop, &item, handler, self) != 0)
+        return false;
+    zloop_poller_set_tolerant(self->loop, &item);
+    return true;
+}
+
+static bool watch_all(reactor_t *self)
+{
+    const struct reactor_parts *parts = &self->parts;
+
+    return stop_signal_watch(self->loop, parts->stop_fd) == 0
+        && watch(self, self->pump_fd, on_pump)
+        && watch(self, zsock_fd(event_publisher_socket(parts->publisher)), on_bus)
+        && watch(self, zsock_fd(list_commands_socket(parts->commands)), on_bus)
+        && (parts->source->event_fd < 0 || watch(self, parts->source->event_fd, on_event))
+        && zloop_timer(self->loop, REPORT_MS, 1, on_second, self) >= 0;
+}
 
 reactor_t *reactor_new(const struct reactor_parts *parts)
 {
@@ -241,21 +303,10 @@ reactor_t *reactor_new(const struct reactor_parts *parts)
         return NULL;
     self->parts = *parts;
     self->started_ns = clock_boot_ns();
+    self->pump_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     self->loop = zloop_new();
-    zmq_pollitem_t item = { .fd = parts->source->event_fd, .events = ZMQ_POLLIN };
-    if (!self->loop || stop_signal_watch(self->loop, parts->stop_fd) != 0
-        || zsock_setup_watch(self->loop, event_publisher_socket(parts->publisher),
-                             on_subscription, self) != 0
-        || zsock_setup_watch(self->loop, list_commands_socket(parts->commands), on_request,
-                             self) != 0
-        || (item.fd >= 0 && zloop_poller(self->loop, &item, on_event, self) != 0)
-        || zloop_timer(self->loop, REPORT_MS, 1, on_second, self) < 0) {
+    if (self->pump_fd < 0 || !self->loop || !watch_all(self))
         reactor_destroy(&self);
-        return NULL;
-    }
-    if (item.fd >= 0)
-        zloop_poller_set_tolerant(self->loop, &item);
-    arm_pump(self, 0);
     return self;
 }
 
@@ -266,13 +317,16 @@ void reactor_destroy(reactor_t **self_p)
     if (!*self_p)
         return;
     zloop_destroy(&(*self_p)->loop);
+    if ((*self_p)->pump_fd >= 0)
+        close((*self_p)->pump_fd);
     free(*self_p);
     *self_p = NULL;
 }
 
 int reactor_run(reactor_t *self)
 {
-    send_status(self);          /* also accounts for a crash before this start */
+    arm_pump(self, 0);
+    look_at_bus(self);
     zloop_start(self->loop);
     return self->result;
 }

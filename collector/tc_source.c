@@ -14,8 +14,9 @@
 #include "tc_attachment.h"
 
 #define BUSY_MS 2               /* between two drains when the last one filled a batch */
-#define CALM_MS 10              /* at most, when it did not: a record waits no longer */
+#define CALM_MS 20              /* at most, when it did not: a record waits no longer */
 #define FLUSH_NS (50 * NS_PER_MS)   /* merged packets leave when 50 ms old, looked at every 50 ms */
+#define GRACE_NS NS_PER_S       /* for the listeners of the collector before us to find us */
 #define RING_RECORD (sizeof(struct packet_record) + 8)  /* with the ring's own header */
 
 struct tc_source {
@@ -25,6 +26,8 @@ struct tc_source {
     tc_attachment_t *attachment;
     uint32_t batch;
     int calm_ms;
+    uint64_t grace_until_ns;    /* CLOCK_MONOTONIC, 0 = over */
+    uint64_t grace_bytes;       /* in the ring at most, meanwhile */
     uint64_t flushed_ns;        /* CLOCK_BOOTTIME of the last look at the flow cache */
     bool flush_failed;          /* logged already */
     bool crash_checked;
@@ -48,11 +51,24 @@ static void flush_cache(tc_source_t *self, uint64_t before_ns)
     self->flush_failed = rc != 0;
 }
 
-/* Much traffic: every 2 ms, so that the ring needs to hold little.  Little traffic: every 10 ms,
- * and what came is sent at once.  None: the kernel wakes us. */
+/* What the ring kept while no collector ran is worth a moment of waiting for those who want it. */
+static bool has_grace(tc_source_t *self, const event_publisher_t *publisher)
+{
+    if (self->grace_until_ns != 0
+        && (event_publisher_is_wanted(publisher) || clock_monotonic_ns() >= self->grace_until_ns
+            || kernel_source_waiting(self->kernel) >= self->grace_bytes))
+        self->grace_until_ns = 0;
+    return self->grace_until_ns != 0;
+}
+
+/* Much traffic: every 2 ms, so that the ring needs to hold little.  Little traffic: every
+ * events.flush_ms, and what came is sent at once.  None: the kernel wakes us. */
 static int pump(void *arg, event_publisher_t *publisher)
 {
     tc_source_t *self = arg;
+
+    if (has_grace(self, publisher))
+        return BUSY_MS;
     bool cached = kernel_source_cached(self->kernel) > 0;
     uint64_t now_ns = clock_boot_ns();
 
@@ -208,6 +224,8 @@ int tc_source_open(tc_source_t **ret_self, const struct config *config, char *wh
         return rc;
     }
     self->batch = config->events.batch;
+    self->grace_until_ns = clock_monotonic_ns() + GRACE_NS;
+    self->grace_bytes = (uint64_t) config->events.ring_mib << 19;      /* half of it */
     self->calm_ms = config->events.flush_ms < CALM_MS ? (int) config->events.flush_ms : CALM_MS;
     self->list_kernel = (struct list_kernel) { put_item, remove_item, read_hits, self->kernel };
     self->packets = (struct packet_source) {
