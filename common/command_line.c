@@ -231,7 +231,8 @@ static void print_help(struct request *self)
     config_visit(self->config, print_key, NULL);
 }
 
-int command_line_read(const struct command_line *self, int argc, char **argv, struct config *config)
+int command_line_read(const struct command_line *self, int argc, char **argv,
+                      struct config *config)
 {
     assert(self && argv && config);
 

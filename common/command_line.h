@@ -28,6 +28,7 @@ enum { COMMAND_LINE_GO_ON = -1 };
  * read if it exists.  --help, --version and --check-config print to stdout.  Mistakes go to stderr.
  * Returns COMMAND_LINE_GO_ON, or the code the process should exit with: 0, or 2 for bad usage or
  * configuration. */
-int command_line_read(const struct command_line *self, int argc, char **argv, struct config *config);
+int command_line_read(const struct command_line *self, int argc, char **argv,
+                      struct config *config);
 
 #endif

@@ -46,11 +46,13 @@ static const struct config_key KEYS[] = {
       .rule = config_rule_absolute_path },
     { "network", "hosts", NUMBER(network.hosts, 16, 4194304, "65536") },
     { "network", "prefixes", NUMBER(network.prefixes, 16, 1048576, "16384") },
-    { "persistence", "path", TEXT(persistence.path, "./data/lists.json"), .rule = config_rule_file },
+    { "persistence", "path", TEXT(persistence.path, "./data/lists.json"),
+      .rule = config_rule_file },
     { "events", "batch", NUMBER(events.batch, 1, 4096, "512") },
     { "events", "flush_ms", NUMBER(events.flush_ms, 1, 1000, "10") },
     { "events", "per_second", NUMBER(events.per_second, 0, 100000000, "20000") },
-    { "events", "ring_mib", NUMBER(events.ring_mib, 1, 512, "8"), .rule = config_rule_power_of_two },
+    { "events", "ring_mib", NUMBER(events.ring_mib, 1, 512, "8"),
+      .rule = config_rule_power_of_two },
     { "aggregator", "flows", NUMBER(aggregator.flows, 16, 16777216, "65536") },
     { "aggregator", "addresses", NUMBER(aggregator.addresses, 16, 4194304, "16384") },
     { "aggregator", "idle_s", NUMBER(aggregator.idle_s, 1, 3600, "30") },
@@ -187,8 +189,8 @@ static bool on_block(const char *block, unsigned line, void *arg)
     }
     unsigned *seen = &self->seen_block[first - KEYS];
     if (*seen > 0) {
-        report(self, line, "%s: is there twice, first in line %u: write its keys in one place", block,
-               *seen);
+        report(self, line, "%s: is there twice, first in line %u: write its keys in one place",
+               block, *seen);
         return true;
     }
     *seen = line;
@@ -255,7 +257,8 @@ static ssize_t read_bytes(const char *path, char *bytes, size_t size)
     return got < 0 ? -error : (ssize_t) length;
 }
 
-int config_read_file(struct config *config, const char *path, config_mistake_fn *mistake, void *arg)
+int config_read_file(struct config *config, const char *path, config_mistake_fn *mistake,
+                     void *arg)
 {
     assert(config && path && mistake);
 

@@ -34,12 +34,12 @@ struct config {
         uint32_t connections;           /* server.connections: HTTP connections served at once */
         uint32_t connections_per_ip;    /* server.connections_per_ip */
         struct config_list trusted_proxies; /* server.trusted_proxies: addresses or prefixes */
-        struct config_list allowed_hosts;   /* server.allowed_hosts: Host names accepted for changes */
+        struct config_list allowed_hosts;   /* server.allowed_hosts: Host names for changes */
         char token_file[PATH_MAX];      /* server.token_file: "" = beside the lists file */
         char read_token[CONFIG_ITEM_SIZE];  /* server.read_token: "" = reads are open */
     } server;
     struct {
-        struct config_list interfaces;  /* network.interfaces: names and globs; none = default route */
+        struct config_list interfaces;  /* network.interfaces: none = default route */
         struct config_numbers bypass_ports; /* network.bypass_ports */
         bool keep_on_stop;              /* network.on_stop: detach | keep */
         char pin_path[PATH_MAX];        /* network.pin_path: folder on a bpffs */
@@ -50,7 +50,7 @@ struct config {
         char path[PATH_MAX];            /* persistence.path: the lists file */
     } persistence;
     struct {
-        uint32_t per_second;            /* events.per_second: single records per CPU; 0 = merge all */
+        uint32_t per_second;            /* events.per_second: single records per CPU, 0 = none */
         uint32_t batch;                 /* events.batch: records per message, at most 4096 */
         uint32_t flush_ms;              /* events.flush_ms */
         uint32_t ring_mib;              /* events.ring_mib: a power of two */
@@ -64,8 +64,8 @@ struct config {
     struct {
         char directory[96];             /* bus.directory: holds the ipc sockets */
         char collector_id[64];          /* bus.collector_id: "" = host name */
-        struct config_list collectors;  /* bus.collectors: events endpoints; none = the directory's own */
-        struct config_numbers command_uids; /* bus.command_uids: who may change lists, besides 0 and own */
+        struct config_list collectors;  /* bus.collectors: endpoints; none = own */
+        struct config_numbers command_uids; /* bus.command_uids: may change lists, besides 0, own */
         uint32_t queue;                 /* bus.queue: messages kept per subscriber */
     } bus;
 };
@@ -81,11 +81,13 @@ typedef void config_mistake_fn(const char *file, unsigned line, const char *mess
 /* Read `path` over what `config` holds.  All mistakes are reported, not only the first.
  * Returns 0, -EINVAL when there was at least one mistake (config is unspecified then), or -errno
  * when the file cannot be read. */
-int config_read_file(struct config *config, const char *path, config_mistake_fn *mistake, void *arg);
+int config_read_file(struct config *config, const char *path, config_mistake_fn *mistake,
+                     void *arg);
 
 /* Apply one "block.key=value" as from the command line; the value is YAML ("[eth0, wlan*]").
  * Returns 0 or -EINVAL, reported as above. */
-int config_set(struct config *config, const char *assignment, config_mistake_fn *mistake, void *arg);
+int config_set(struct config *config, const char *assignment, config_mistake_fn *mistake,
+               void *arg);
 
 /* Check what concerns several keys together.  Call it after the last file and assignment.
  * Returns 0 or -EINVAL, reported as above. */

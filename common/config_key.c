@@ -199,13 +199,15 @@ void config_key_format(const struct config_key *key, const struct config *config
     const struct config_numbers *numbers = field;
     const struct config_list *texts = field;
     char *end = text;
+    bool is_hidden;
 
     switch (key->kind) {
     case CONFIG_NUMBER:
         sprintf(text, "%" PRIu32, *(const uint32_t *) field);
         return;
     case CONFIG_TEXT:
-        put_quoted(text, key->is_secret && !with_secrets && *(const char *) field ? "(set)" : field);
+        is_hidden = key->is_secret && !with_secrets && *(const char *) field != '\0';
+        put_quoted(text, is_hidden ? "(set)" : field);
         return;
     case CONFIG_CHOICE:
         strcpy(text, key->choices[*(const bool *) field]);

@@ -171,8 +171,8 @@ int config_rule_endpoint(const char *text, char *why, size_t why_size)
         return refuse(why, why_size, "\"%s\" is no endpoint: write ipc:// and a path, such as "
                       "ipc:///run/ntc/events", text);
     if (strlen(text + 6) > MAX_IPC_PATH)
-        return refuse(why, why_size, "\"%s\" is too long: the path of a socket has at most %d bytes",
-                      text, MAX_IPC_PATH);
+        return refuse(why, why_size, "\"%s\" is too long: the path of a socket has at most %d "
+                      "bytes", text, MAX_IPC_PATH);
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /* config_rules - what a single value of the configuration must look like, beyond its type.
  *
- * Each rule returns 0, or -EINVAL with a sentence in `why` that quotes the value and says what would
- * be right.  `why_size` is at least 512.
+ * Each rule returns 0, or -EINVAL with a sentence in `why` that quotes the value and says what
+ * would be right.  `why_size` is at least 512.
  */
 #ifndef CONFIG_RULES_H
 #define CONFIG_RULES_H

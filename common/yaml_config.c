@@ -82,8 +82,8 @@ static bool is_plain(struct reader *self, const yaml_event_t *event, const char 
     const yaml_char_t *anchor = NULL, *tag = NULL;
 
     if (event->type == YAML_ALIAS_EVENT) {
-        report(self, line_of(event), "%s: aliases (*%.40s) are not taken: write the value out", what,
-               (const char *) event->data.alias.anchor);
+        report(self, line_of(event), "%s: aliases (*%.40s) are not taken: write the value out",
+               what, (const char *) event->data.alias.anchor);
         return false;
     }
     if (event->type == YAML_SCALAR_EVENT) {
@@ -115,7 +115,7 @@ static bool is_one_line(const yaml_char_t *text, size_t length)
             return false;
         if (text[i] == 0xe2 && text[i + 1] == 0x80 && (text[i + 2] | 1) == 0xa9) /* U+2028, 2029 */
             return false;
-        if (text[i] == 0xef && text[i + 1] == 0xbb && text[i + 2] == 0xbf)      /* byte order mark */
+        if (text[i] == 0xef && text[i + 1] == 0xbb && text[i + 2] == 0xbf)      /* U+FEFF */
             return false;
     }
     return true;

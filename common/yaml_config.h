@@ -1,8 +1,8 @@
 /* yaml_config - the one door to libyaml: reads a document of the form "block: {key: value}".
  *
- * It knows the form, not the keys.  A value is a scalar or a flat list of scalars, all of them text.
- * Anchors, aliases, tags and further documents are mistakes: they make a file say other things than
- * a reader sees.
+ * It knows the form, not the keys.  A value is a scalar or a flat list of scalars, all of them
+ * text.  Anchors, aliases, tags and further documents are mistakes: they make a file say other
+ * things than a reader sees.
  */
 #ifndef YAML_CONFIG_H
 #define YAML_CONFIG_H

@@ -1,8 +1,8 @@
 /* zsock_setup - the one place where ZeroMQ sockets are made, so that all have the same bounds.
  *
- * Every socket has a queue limit, a message limit, time-outs for silent peers and a linger that lets
- * a clean stop deliver.  libzmq lets a second process steal an ipc path in silence, hence the lock
- * file beside each bound path.
+ * Every socket has a queue limit, a message limit, time-outs for silent peers and, where it sends,
+ * a linger that lets a clean stop deliver.  libzmq lets a second process steal an ipc path in
+ * silence, hence the lock file beside each bound path.
  */
 #ifndef ZSOCK_SETUP_H
 #define ZSOCK_SETUP_H
@@ -35,9 +35,9 @@ int zsock_setup_bind(struct bound_socket *ret_bound, int type, const char *endpo
 /* Close the socket, remove its path and lock.  Does nothing twice. */
 void zsock_setup_unbind(struct bound_socket *bound);
 
-/* Make a socket of `type` and connect it; the peer need not be there yet.  A ZMQ_REQ socket may
- * send again without an answer (late answers are dropped), and its send fails with EAGAIN while no
- * peer is connected instead of queueing for one that may come much later.
+/* Make a socket of `type` and connect it; the peer need not be there yet.  The send of a ZMQ_REQ or
+ * ZMQ_DEALER socket fails with EAGAIN while no peer is connected, instead of queueing for one that
+ * may come much later; a ZMQ_REQ socket may send again without an answer (late ones are dropped).
  * Returns the socket, which the caller destroys, or NULL (errno is set). */
 zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue);
 

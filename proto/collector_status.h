@@ -1,4 +1,4 @@
-/* collector_status - codec of CollectorStatus: counters, ledger, interfaces, lists of one collector.
+/* collector_status - codec of CollectorStatus: counters, ledger, interfaces, lists of a collector.
  */
 #ifndef COLLECTOR_STATUS_H
 #define COLLECTOR_STATUS_H

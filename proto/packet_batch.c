@@ -61,7 +61,10 @@ void packet_batch_destroy(packet_batch_t **self_p)
     *self_p = NULL;
 }
 
-static uint32_t saturate(uint64_t value) { return value < UINT32_MAX ? (uint32_t) value : UINT32_MAX; }
+static uint32_t saturate(uint64_t value)
+{
+    return value < UINT32_MAX ? (uint32_t) value : UINT32_MAX;
+}
 
 void packet_batch_add(packet_batch_t *self, const struct packet_record *record)
 {
@@ -257,7 +260,8 @@ void packet_view_close(struct packet_view *view)
     memset(view, 0, sizeof *view);
 }
 
-void packet_view_record(const struct packet_view *view, uint32_t i, struct packet_record *ret_record)
+void packet_view_record(const struct packet_view *view, uint32_t i,
+                        struct packet_record *ret_record)
 {
     assert(view && i < view->size && ret_record);
 

@@ -1,7 +1,7 @@
 /* packet_batch - codec of PacketBatch: records become columns, columns become a message.
  *
- * A batch is built in fixed arrays; a view reads the columns where protobuf-c unpacked them.  A view
- * is handed out only after every length and every value has been checked.
+ * A batch is built in fixed arrays; a view reads the columns where protobuf-c unpacked them.  A
+ * view is handed out only after every length and every value has been checked.
  */
 #ifndef PACKET_BATCH_H
 #define PACKET_BATCH_H
@@ -35,7 +35,8 @@ packet_batch_t *packet_batch_new(uint32_t capacity);
 /* Free the batch and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void packet_batch_destroy(packet_batch_t **self_p);
 
-/* Append one record; the batch must not be full. */
+/* Append one record of 1 packet or more; the batch must not be full.  Bytes and duration (ns)
+ * saturate at 2^32-1. */
 void packet_batch_add(packet_batch_t *self, const struct packet_record *record);
 
 void packet_batch_clear(packet_batch_t *self);
@@ -85,6 +86,7 @@ int packet_view_open(struct packet_view *ret_view, const uint8_t *bytes, size_t 
 void packet_view_close(struct packet_view *view);
 
 /* Put record `i` of the view back together. */
-void packet_view_record(const struct packet_view *view, uint32_t i, struct packet_record *ret_record);
+void packet_view_record(const struct packet_view *view, uint32_t i,
+                        struct packet_record *ret_record);
 
 #endif

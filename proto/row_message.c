@@ -140,7 +140,8 @@ static bool read_flow(const Ntc__FlowRow *message, struct flow_row *row)
         && wire_message_ascii(row->collector_id, sizeof row->collector_id, message->collector_id);
 }
 
-bool address_messages_read(Ntc__AddressRow *const *list, size_t count, struct address_row *ret_rows)
+bool address_messages_read(Ntc__AddressRow *const *list, size_t count,
+                           struct address_row *ret_rows)
 {
     for (size_t i = 0; i < count; i++)
         if (!read_address(list[i], &ret_rows[i]))

@@ -25,7 +25,8 @@ int address_messages_new(struct address_messages *ret_self, const struct address
 int flow_messages_new(struct flow_messages *ret_self, const struct flow_row *rows, size_t count);
 
 /* Check and copy `count` rows.  Return false when a value is not valid. */
-bool address_messages_read(Ntc__AddressRow *const *list, size_t count, struct address_row *ret_rows);
+bool address_messages_read(Ntc__AddressRow *const *list, size_t count,
+                           struct address_row *ret_rows);
 bool flow_messages_read(Ntc__FlowRow *const *list, size_t count, struct flow_row *ret_rows);
 
 #endif

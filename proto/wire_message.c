@@ -8,7 +8,7 @@
 
 #include "capped_alloc.h"
 
-/* Honest messages take up to 8 times their size (single-byte varints); the rest is for small ones. */
+/* Honest messages take up to 8 times their size (single-byte varints), small ones more. */
 #define MEMORY_PER_BYTE 16
 #define MEMORY_LEAST (64 * 1024)
 #define MEMORY_MOST (2 * 1024 * 1024)
@@ -66,8 +66,8 @@ bool wire_message_ascii(char *ret_text, size_t size, const char *text)
     return true;
 }
 
-/* The length of the UTF-8 character at `text` (RFC 3629, section 4), or 0 when there is none that may
- * be shown: C0 and C1 controls and DEL are refused.  `text` ends with NUL. */
+/* The length of the UTF-8 character at `text` (RFC 3629, section 4), or 0 when there is none that
+ * may be shown: C0 and C1 controls and DEL are refused.  `text` ends with NUL. */
 static size_t utf8_length(const uint8_t *text)
 {
     uint8_t first = text[0], second = text[0] ? text[1] : 0;
@@ -101,4 +101,4 @@ bool wire_message_utf8(char *ret_text, size_t size, const char *text)
     return true;
 }
 
-bool wire_message_is_amount(double value) { return isfinite(value) && value >= 0; }
+bool wire_message_is_amount(double value) { return isfinite(value) && !signbit(value); }

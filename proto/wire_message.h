@@ -23,12 +23,12 @@ int wire_message_unpack(const ProtobufCMessageDescriptor *type, const uint8_t *b
 /* Does nothing with NULL. */
 void wire_message_free(ProtobufCMessage *message);
 
-/* Copy a peer's text of at most size - 1 bytes.  Return false, with ret_text empty, when it is longer
- * or not printable ASCII; not valid UTF-8 or with control characters. */
+/* Copy a peer's text of at most size - 1 bytes.  Return false, with ret_text empty, when it is
+ * longer, or not printable ASCII; not valid UTF-8 or with control characters. */
 bool wire_message_ascii(char *ret_text, size_t size, const char *text);
 bool wire_message_utf8(char *ret_text, size_t size, const char *text);
 
-/* True for a number that can be shown: finite and not negative. */
+/* True for a number that can be shown: finite and not negative, nor -0. */
 bool wire_message_is_amount(double value);
 
 #endif

@@ -79,8 +79,8 @@ static inline long hostile_peak_kib(void)
     return usage.ru_maxrss;
 }
 
-/* A mebibyte of empty sub-messages of field `number` is refused without taking much more memory than
- * the message itself (protobuf-c alone takes 96 MB). */
+/* A mebibyte of empty sub-messages of field `number` is refused without taking much more memory
+ * than the message itself (protobuf-c alone takes 96 MB). */
 static inline void hostile_amplify(hostile_decode_fn *decode, uint32_t number)
 {
     struct wire wire = wire_new();

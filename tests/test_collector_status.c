@@ -11,7 +11,8 @@ static int decode(const uint8_t *bytes, size_t size)
     return collector_status_decode(&status, bytes, size);
 }
 
-static void encode_random(uint8_t **ret_bytes, size_t *ret_size, struct collector_status *ret_status)
+static void encode_random(uint8_t **ret_bytes, size_t *ret_size,
+                          struct collector_status *ret_status)
 {
     random_status(ret_status);
     ck_assert_int_eq(collector_status_encode(ret_status, ret_bytes, ret_size), 0);

@@ -119,7 +119,7 @@ START_TEST(mistakes_in_the_file_end_with_2)
     write_file("server:\n  port: 70000x\n");
     ck_assert_int_eq(RUN("--config", path), 2);
     snprintf(expected, sizeof expected, "ntc-test: %s:2: server.port: \"70000x\" is not a number "
-             "from 1 to 65535\n", path);
+             "from 0 to 65535\n", path);
     ck_assert_str_eq(err, expected);
     ck_assert_str_eq(out, "");
 }
@@ -133,8 +133,8 @@ START_TEST(mistakes_in_assignments_and_between_keys_end_with_2)
                      "server.port?\n"
                      "ntc-test: --set: bus.queue: \"1\" is not a number from 16 to 65536\n");
     ck_assert_int_eq(RUN("--config", path, "--set", "server.connections_per_ip=65"), 2);
-    ck_assert_str_eq(err, "ntc-test: server.connections_per_ip: 65 is more than server.connections, "
-                     "which is 64: write at most that\n");
+    ck_assert_str_eq(err, "ntc-test: server.connections_per_ip: 65 is more than "
+                     "server.connections, which is 64: write at most that\n");
 }
 END_TEST
 
@@ -208,7 +208,8 @@ END_TEST
 START_TEST(the_effective_configuration_is_printed)
 {
     write_file("server: {port: 81}\n");
-    ck_assert_int_eq(RUN("--check-config", "--config", path, "--set", "server.read_token=secret"), 0);
+    ck_assert_int_eq(RUN("--check-config", "--config", path, "--set",
+                         "server.read_token=secret"), 0);
     ck_assert_str_eq(err, "");
     ck_assert_ptr_nonnull(strstr(out, "server:\n  port: 81\n"));
     ck_assert_ptr_nonnull(strstr(out, "  read_token: \"(set)\"\n"));

@@ -130,7 +130,7 @@ START_TEST(text_is_what_the_c_library_writes)
 
         random_addr(addr);
         if (memcmp(addr, "\0\0\0\0\0\0\0\0\0\0\0", 12) == 0)
-            continue;           /* the library writes ::1.2.3.4, RFC 5952 section 5 leaves it open */
+            continue;   /* the library writes ::1.2.3.4; RFC 5952, section 5, leaves it open */
         if (ip_addr_version(addr) == 4)
             inet_ntop(AF_INET, addr + 12, right, sizeof right);
         else

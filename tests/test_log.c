@@ -21,7 +21,8 @@ START_TEST(lines_carry_priority_and_name)
     unsetenv("NTC_DEBUG");
     CAPTURE(log_error("cannot attach to %s", "eth0"); log_warning("w"); log_info("i");
             log_debug("d"));
-    ck_assert_str_eq(text, "<3>collector: cannot attach to eth0\n<4>collector: w\n<6>collector: i\n");
+    ck_assert_str_eq(text, "<3>collector: cannot attach to eth0\n<4>collector: w\n"
+                     "<6>collector: i\n");
 }
 END_TEST
 

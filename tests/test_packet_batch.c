@@ -364,6 +364,15 @@ START_TEST(a_batch_of_no_records_or_too_many_is_refused)
 
     ck_assert_int_eq(hostile_decode(decode, (const uint8_t *) "", 0), -EBADMSG);
     encode_random(1, &bytes, &size);
+    struct wire empty = { .bytes = malloc(size), .size = size };
+    memcpy(empty.bytes, bytes, size);
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        struct wire shrunk = wire_resized(empty.bytes, empty.size, COLUMNS[i].number, 0);
+        wire_free(&empty);
+        empty = shrunk;
+    }
+    ck_assert_int_eq(hostile_decode(decode, empty.bytes, empty.size), -EBADMSG);
+    wire_free(&empty);
     for (uint32_t count = PACKET_BATCH_MAX; count <= PACKET_BATCH_MAX + 1; count++) {
         struct wire wire = { .bytes = malloc(size), .size = size };
         memcpy(wire.bytes, bytes, size);

@@ -226,7 +226,7 @@ START_TEST(a_query_address_is_16_bytes_and_128_bits)
     static const char BYTES[32] = "thirty-two bytes of an address.";
     static const struct { size_t size; uint64_t bits; int rc; } CASES[] = {
         { 16, 128, 0 }, { 16, 0, 0 }, { 16, 129, -EBADMSG }, { 4, 32, -EBADMSG },
-        { 15, 8, -EBADMSG }, { 17, 8, -EBADMSG }, { 0, 0, 0 },
+        { 15, 0, -EBADMSG }, { 17, 0, -EBADMSG }, { 32, 0, -EBADMSG }, { 0, 0, 0 },
     };
 
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {

@@ -46,7 +46,8 @@ START_TEST(utf8_is_whole_and_without_controls)
     };
     static const char *const BAD[] = {
         "\n", "\x1b", "\x7f", "\xc2\x80", "\xc2\x9f", "\x80", "\xbf", "\xc0\x80", "\xc1\xbf",
-        "\xc3", "\xc3z", "\xe0\x9f\xbf", "\xe2\x82", "\xe2\x82z", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+        "\xc3", "\xc3z", "\xe0\x9f\xbf", "\xe2\x82", "\xe2\x82z", "\xed\xa0\x80",
+        "\xf0\x8f\xbf\xbf",
         "\xf0\x90\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xfe", "\xff", "abcdef\xc3\xa4",
     };
 
@@ -62,6 +63,7 @@ START_TEST(amounts_are_finite_and_not_negative)
     ck_assert(wire_message_is_amount(0));
     ck_assert(wire_message_is_amount(1e300));
     ck_assert(!wire_message_is_amount(-0.5));
+    ck_assert(!wire_message_is_amount(-0.0));
     ck_assert(!wire_message_is_amount(INFINITY));
     ck_assert(!wire_message_is_amount(NAN));
 }

@@ -116,9 +116,12 @@ START_TEST(what_means_more_than_it_says_is_a_mistake)
         { "a: {b: 1}\n--- x\n", "2 ! a second document" },
     };
 
-    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         ck_assert_msg(strstr(read_text(CASES[i][0]), CASES[i][1]) != NULL, "%s: %s", CASES[i][0],
                       log_text);
+        ck_assert_msg(strstr(CASES[i][0], "\n---") || !strstr(log_text, "a.b="), "%s: %s",
+                      CASES[i][0], log_text);
+    }
 }
 END_TEST
 
@@ -153,7 +156,8 @@ END_TEST
 START_TEST(syntax_errors_name_their_line)
 {
     static const char *const CASES[] = {
-        "a:\n  b: [1\nc: 2\n", "a:\n\tb: 1\n", "a:\n  b: \"x\n", "a:\n  b: @x\n", "a:\n b: 1\n  c: 2\n",
+        "a:\n  b: [1\nc: 2\n", "a:\n\tb: 1\n", "a:\n  b: \"x\n", "a:\n  b: @x\n", 
+        "a:\n b: 1\n  c: 2\n",
         "a:\n  b: \xff\n", "a:\n  b: \x01\n", "a: {\n}}\n", "a:\n  b: \"\\ud800\"\n",
         "%YAML 9.0\n---\na: {b: 1}\n",
     };

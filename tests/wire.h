@@ -66,7 +66,8 @@ static inline void wire_put_number(struct wire *wire, uint32_t number, uint64_t 
     wire_put_varint(wire, value);
 }
 
-static inline void wire_put_bytes(struct wire *wire, uint32_t number, const void *bytes, size_t size)
+static inline void wire_put_bytes(struct wire *wire, uint32_t number, const void *bytes,
+                                  size_t size)
 {
     wire_put_varint(wire, (uint64_t) number << 3 | 2);
     wire_put_varint(wire, size);
