@@ -11,7 +11,7 @@
 #include "table_memory.h"
 
 
-enum { LIST_CLOSED = SECOND_LISTS_FREE + 1, LIST_EXTRAS };
+enum { LIST_CLOSED, LIST_EXTRAS };
 
 /* The lowest bits of a hash, which the index does not place by: all four flows of a conversation
  * (both ways, seen coming in and going out) stand side by side there. */
@@ -28,7 +28,6 @@ struct flow_table {
     struct hash_secret secret;
     struct flow_limits limits;
     uint64_t idle_ns, flush_ns;
-    uint32_t used;              /* slots that were ever taken */
     uint32_t size;
     uint32_t closed;
     uint64_t evicted;
@@ -162,9 +161,7 @@ static void report(flow_table_t *self, struct flow *flow, enum flow_end reason)
 static void release(flow_table_t *self, uint32_t slot)
 {
     slot_index_remove(&self->index, self->flows[slot].hash, slot);
-    second_lists_remove(&self->seconds, slot);
-    slot_lists_prepend(&self->seconds.lists,
-                       second_lists_extra(&self->seconds, SECOND_LISTS_FREE), slot);
+    second_lists_release(&self->seconds, slot);
     self->flows[slot].is_used = false;
 }
 
@@ -209,17 +206,12 @@ static void make_room(flow_table_t *self)
 
 static uint32_t take_slot(flow_table_t *self)
 {
-    uint32_t list = second_lists_extra(&self->seconds, SECOND_LISTS_FREE);
-    uint32_t slot = slot_lists_first(&self->seconds.lists, list);
+    uint32_t slot = second_lists_take(&self->seconds);
 
-    if (slot == SLOT_NONE && self->used < self->limits.flows)
-        return self->used++;
-    if (slot == SLOT_NONE) {
-        make_room(self);
-        slot = slot_lists_first(&self->seconds.lists, list);
-    }
-    second_lists_remove(&self->seconds, slot);
-    return slot;
+    if (slot != SLOT_NONE)
+        return slot;
+    make_room(self);
+    return second_lists_take(&self->seconds);
 }
 
 /* The oldest second that a flow can still be filed under counts for what came even later. */
@@ -420,7 +412,7 @@ bool flow_table_is_empty(const flow_table_t *self) { return self->size + self->c
 uint32_t flow_table_size(const flow_table_t *self) { return self->size; }
 uint32_t flow_table_capacity(const flow_table_t *self) { return self->limits.flows; }
 uint64_t flow_table_evicted(const flow_table_t *self) { return self->evicted; }
-uint32_t flow_table_slots(const flow_table_t *self) { return self->used; }
+uint32_t flow_table_slots(const flow_table_t *self) { return self->seconds.used; }
 
 const struct flow *flow_table_at(const flow_table_t *self, uint32_t slot)
 {

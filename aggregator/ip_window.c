@@ -43,7 +43,6 @@ struct ip_window {
     port_set_t *ports;
     struct total totals[WINDOW_S], total;
     uint32_t capacity;
-    uint32_t used;              /* slots that were ever taken */
     uint32_t size;
     uint64_t evicted, refused;
 };
@@ -62,7 +61,7 @@ ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed)
     self->ports = port_set_new(ports, addresses, ~seed);
     if (!self->heads || !self->buckets || !self->ports
         || slot_index_init(&self->index, addresses) != 0
-        || second_lists_init(&self->seconds, addresses, WINDOW_S, 1) != 0)
+        || second_lists_init(&self->seconds, addresses, WINDOW_S, 0) != 0)
         ip_window_destroy(&self);
     return self;
 }
@@ -102,9 +101,7 @@ static void release(ip_window_t *self, uint32_t slot)
 {
     slot_index_remove(&self->index, hash_of(self, self->heads[slot].addr), slot);
     port_set_forget(self->ports, slot);
-    second_lists_remove(&self->seconds, slot);
-    slot_lists_prepend(&self->seconds.lists,
-                       second_lists_extra(&self->seconds, SECOND_LISTS_FREE), slot);
+    second_lists_release(&self->seconds, slot);
     self->heads[slot].filled = 0;
     self->size--;
 }
@@ -128,17 +125,12 @@ static void make_room(ip_window_t *self)
 
 static uint32_t take_slot(ip_window_t *self)
 {
-    uint32_t list = second_lists_extra(&self->seconds, SECOND_LISTS_FREE);
-    uint32_t slot = slot_lists_first(&self->seconds.lists, list);
+    uint32_t slot = second_lists_take(&self->seconds);
 
-    if (slot == SLOT_NONE && self->used < self->capacity)
-        return self->used++;
-    if (slot == SLOT_NONE) {
-        make_room(self);
-        slot = slot_lists_first(&self->seconds.lists, list);
-    }
-    second_lists_remove(&self->seconds, slot);
-    return slot;
+    if (slot != SLOT_NONE)
+        return slot;
+    make_room(self);
+    return second_lists_take(&self->seconds);
 }
 
 static uint32_t open_address(ip_window_t *self, const uint8_t addr[16], uint32_t hash,
@@ -158,7 +150,7 @@ static uint32_t find_or_open(ip_window_t *self, uint32_t hint, const struct wind
 {
     uint32_t slot = hint;
 
-    if (hint >= self->used || self->heads[hint].filled == 0
+    if (hint >= self->seconds.used || self->heads[hint].filled == 0
         || memcmp(self->heads[hint].addr, update->addr, 16) != 0) {
         uint32_t hash = hash_of(self, update->addr);
         slot = find(self, update->addr, hash);
@@ -223,13 +215,13 @@ uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_upd
 uint32_t ip_window_use_port(ip_window_t *self, uint32_t address_hint, uint16_t port,
                             uint32_t second, uint32_t port_hint)
 {
-    assert(address_hint < self->used);
+    assert(address_hint < self->seconds.used);
     return port_set_touch(self->ports, address_hint, port, second, port_hint);
 }
 
 void ip_window_prefetch(const ip_window_t *self, uint32_t hint, uint32_t second)
 {
-    if (hint >= self->used)
+    if (hint >= self->seconds.used)
         return;
     __builtin_prefetch(&self->heads[hint], 1);
     __builtin_prefetch(&self->buckets[hint][second % WINDOW_S], 1);
@@ -238,7 +230,7 @@ void ip_window_prefetch(const ip_window_t *self, uint32_t hint, uint32_t second)
 /* Take bucket `i` of every address out of its sums. */
 static void drop_bucket(ip_window_t *self, unsigned i)
 {
-    for (uint32_t slot = 0; slot < self->used && self->size > 0; slot++) {
+    for (uint32_t slot = 0; slot < self->seconds.used && self->size > 0; slot++) {
         struct head *head = &self->heads[slot];
         if (!(head->filled >> i & 1))
             continue;
@@ -277,7 +269,7 @@ bool ip_window_is_empty(const ip_window_t *self)
 uint32_t ip_window_size(const ip_window_t *self) { return self->size; }
 uint64_t ip_window_packets(const ip_window_t *self) { return self->total.packets; }
 uint64_t ip_window_bytes(const ip_window_t *self) { return self->total.bytes; }
-uint32_t ip_window_slots(const ip_window_t *self) { return self->used; }
+uint32_t ip_window_slots(const ip_window_t *self) { return self->seconds.used; }
 
 struct table_state ip_window_addresses(const ip_window_t *self)
 {

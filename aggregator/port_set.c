@@ -28,7 +28,6 @@ struct port_set {
     struct second_lists seconds;
     struct hash_secret secret;
     uint32_t capacity, owner_count;
-    uint32_t used;              /* entries that were ever taken */
     uint32_t size;
     uint64_t refused;
 };
@@ -46,7 +45,7 @@ port_set_t *port_set_new(uint32_t capacity, uint32_t owners, uint64_t seed)
     self->entries = table_memory_new(capacity, sizeof *self->entries);
     self->owners = table_memory_new(owners, sizeof *self->owners);
     if (!self->entries || !self->owners || slot_index_init(&self->index, capacity) != 0
-        || second_lists_init(&self->seconds, capacity, WINDOW_S, 1) != 0)
+        || second_lists_init(&self->seconds, capacity, WINDOW_S, 0) != 0)
         port_set_destroy(&self);
     return self;
 }
@@ -88,18 +87,6 @@ static uint32_t find(const port_set_t *self, uint32_t owner, uint16_t port, uint
     return slot;
 }
 
-static uint32_t take_slot(port_set_t *self)
-{
-    uint32_t slot = slot_lists_first(&self->seconds.lists,
-                                     second_lists_extra(&self->seconds, SECOND_LISTS_FREE));
-
-    if (slot != SLOT_NONE)
-        second_lists_remove(&self->seconds, slot);
-    else if (self->used < self->capacity)
-        slot = self->used++;
-    return slot;
-}
-
 static void link_to_owner(port_set_t *self, uint32_t slot, uint32_t owner)
 {
     uint32_t first = self->owners[owner].first;
@@ -128,7 +115,7 @@ static void unlink_from_owner(port_set_t *self, const struct entry *entry)
 static uint32_t insert(port_set_t *self, uint32_t owner, uint16_t port, uint32_t second,
                        uint32_t hash)
 {
-    uint32_t slot = take_slot(self);
+    uint32_t slot = second_lists_take(&self->seconds);
 
     if (slot == SLOT_NONE) {
         self->refused++;
@@ -152,7 +139,7 @@ uint32_t port_set_touch(port_set_t *self, uint32_t owner, uint16_t port, uint32_
 
     uint32_t slot = hint;
 
-    if (hint >= self->used || !is_pair(&self->entries[hint], owner, port)) {
+    if (hint >= self->seconds.used || !is_pair(&self->entries[hint], owner, port)) {
         uint32_t hash = hash_of(self, owner, port);
         slot = find(self, owner, port, hash);
         if (slot == SLOT_NONE)
@@ -169,9 +156,7 @@ static void release(port_set_t *self, uint32_t slot)
 
     slot_index_remove(&self->index, hash_of(self, entry->owner, entry->port), slot);
     unlink_from_owner(self, entry);
-    second_lists_remove(&self->seconds, slot);
-    slot_lists_prepend(&self->seconds.lists,
-                       second_lists_extra(&self->seconds, SECOND_LISTS_FREE), slot);
+    second_lists_release(&self->seconds, slot);
     entry->is_used = false;
     self->size--;
 }

@@ -6,14 +6,34 @@ int second_lists_init(struct second_lists *self, uint32_t slots, uint32_t span, 
 {
     assert(self && span >= 1);
 
+    self->used = 0;
     self->span = span;
     self->now = self->oldest = span;
-    return slot_lists_init(&self->lists, slots, span + 1 + extras);
+    return slot_lists_init(&self->lists, slots, span + 2 + extras);
 }
 
 void second_lists_clear(struct second_lists *self)
 {
     slot_lists_clear(&self->lists);
+}
+
+static uint32_t list_of_unused(const struct second_lists *self) { return self->span + 1; }
+
+uint32_t second_lists_take(struct second_lists *self)
+{
+    uint32_t slot = slot_lists_first(&self->lists, list_of_unused(self));
+
+    if (slot != SLOT_NONE)
+        slot_lists_remove(&self->lists, slot);
+    else if (self->used < self->lists.slots)
+        slot = self->used++;
+    return slot;
+}
+
+void second_lists_release(struct second_lists *self, uint32_t slot)
+{
+    slot_lists_remove(&self->lists, slot);
+    slot_lists_prepend(&self->lists, list_of_unused(self), slot);
 }
 
 void second_lists_file(struct second_lists *self, uint32_t slot, uint32_t second)

@@ -11,32 +11,33 @@
 
 struct second_lists {
     struct slot_lists lists;
+    uint32_t used;              /* slots that were ever taken stand before this one */
     uint32_t span;              /* seconds that stay open: now - span + 1 to now */
     uint32_t now;
     uint32_t oldest;            /* no open list before this second holds a slot */
 };
 
-enum { SECOND_LISTS_FREE = 0 }; /* the first extra list: every owner has unused slots */
-
-/* Make lists for slots 0 to slots - 1, `span` open seconds and `extras` lists beside them.
- * Returns 0 or -ENOMEM. */
+/* Make lists for slots 0 to slots - 1, all unused, `span` open seconds and `extras` lists beside
+ * them.  Returns 0 or -ENOMEM. */
 int second_lists_init(struct second_lists *self, uint32_t slots, uint32_t span, uint32_t extras);
 
 void second_lists_clear(struct second_lists *self);
+
+/* Take an unused slot, which is in no list then; the one released last comes first.
+ * Returns SLOT_NONE when all are taken. */
+uint32_t second_lists_take(struct second_lists *self);
+
+/* Give back a slot that is in a list. */
+void second_lists_release(struct second_lists *self, uint32_t slot);
 
 /* File `slot`, which is in no list, under `second`, at most now; what is no longer open counts as
  * the oldest open second. */
 void second_lists_file(struct second_lists *self, uint32_t slot, uint32_t second);
 
-static inline void second_lists_remove(struct second_lists *self, uint32_t slot)
-{
-    slot_lists_remove(&self->lists, slot);
-}
-
 /* The same for a slot that is in a list. */
 static inline void second_lists_refile(struct second_lists *self, uint32_t slot, uint32_t second)
 {
-    second_lists_remove(self, slot);
+    slot_lists_remove(&self->lists, slot);
     second_lists_file(self, slot, second);
 }
 
@@ -47,7 +48,7 @@ uint32_t second_lists_oldest(struct second_lists *self, uint32_t *ret_second);
 void second_lists_step(struct second_lists *self, uint32_t now);
 
 /* The next slot of the second that the last step closed; SLOT_NONE when none is left.  The owner
- * takes each out or files it anew. */
+ * releases each or files it anew. */
 uint32_t second_lists_due(const struct second_lists *self);
 
 /* The list of an open second, for slot_lists_first(); the number of an extra list likewise. */
@@ -58,7 +59,7 @@ static inline uint32_t second_lists_of(const struct second_lists *self, uint32_t
 
 static inline uint32_t second_lists_extra(const struct second_lists *self, uint32_t extra)
 {
-    return self->span + 1 + extra;
+    return self->span + 2 + extra;
 }
 
 #endif

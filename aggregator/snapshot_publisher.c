@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "snapshot_maker.h"
+#include "zsock_setup.h"
 
 #define FRESH_NS (3 * NS_PER_S / 2)     /* a snapshot of the timer is not older than this */
 
@@ -47,12 +48,29 @@ void snapshot_publisher_destroy(snapshot_publisher_t **self_p)
 
 static void send_last(const snapshot_publisher_t *self)
 {
-    uint8_t *copy = self->bytes ? malloc(self->size) : NULL;
+    uint8_t *copy = malloc(self->size);
 
     if (!copy)
         return;
     memcpy(copy, self->bytes, self->size);
     bus_message_send(self->socket, TOPIC_SNAPSHOT, copy, self->size);
+}
+
+/* Encode; a host with hundreds of collectors and interfaces does without the names of the latter: a
+ * message that is too long would cut off every subscriber.  Returns 0 or -ENOMEM. */
+static int encode(snapshot_publisher_t *self, struct snapshot *snapshot)
+{
+    int rc = snapshot_encode(snapshot, &self->bytes, &self->size);
+
+    if (rc == 0 && self->size > ZSOCK_MAX_MESSAGE) {
+        free(self->bytes);
+        for (uint32_t i = 0; i < snapshot->collector_count; i++)
+            snapshot->collectors[i].status.interface_count = 0;
+        rc = snapshot_encode(snapshot, &self->bytes, &self->size);
+    }
+    if (rc != 0)
+        self->bytes = NULL;
+    return rc;
 }
 
 static void make_and_send(snapshot_publisher_t *self, uint64_t bad_messages)
@@ -70,11 +88,10 @@ static void make_and_send(snapshot_publisher_t *self, uint64_t bad_messages)
         snapshot.unix_ns = clock_wall_ns();
         snapshot.cost = process_cost_read();
         snapshot.bad_messages = bad_messages;
-        if (snapshot_encode(&snapshot, &self->bytes, &self->size) != 0)
-            self->bytes = NULL;
+        if (encode(self, &snapshot) == 0)
+            send_last(self);
     }
     snapshot_clear(&snapshot);
-    send_last(self);
 }
 
 void snapshot_publisher_on_second(snapshot_publisher_t *self, uint64_t bad_messages)

@@ -128,6 +128,29 @@ START_TEST(nothing_is_made_while_nobody_subscribes)
 }
 END_TEST
 
+/* What a hostile peer could claim: as many collectors and interfaces as can be told. */
+START_TEST(a_snapshot_is_never_too_long_for_its_receivers)
+{
+    struct collector_status status = { .version = "0.1.0", .boot_id = 1, .next_seq = 1 };
+
+    status.interface_count = STATUS_MAX_INTERFACES;
+    for (uint32_t i = 0; i < STATUS_MAX_INTERFACES; i++) {
+        memset(status.interfaces[i].name, 'x', sizeof status.interfaces[i].name - 1);
+        memset(status.interfaces[i].error, 'y', sizeof status.interfaces[i].error - 1);
+    }
+    memset(status.packets, 0xff, sizeof status.packets);
+    for (uint32_t i = 0; i < SNAPSHOT_MAX_COLLECTORS; i++) {
+        snprintf(status.collector_id, sizeof status.collector_id, "%063u", i);
+        aggregate_take_status(aggregate, &status, FILLED_LOCAL_NS);
+    }
+    zsock_t *socket = subscribe(TOPIC_SNAPSHOT);
+    reactor_run_until(loop, has_snapshot, socket);
+    ck_assert_uint_eq(snapshot.collector_count, SNAPSHOT_MAX_COLLECTORS);
+    ck_assert_uint_eq(snapshot.collectors[0].status.interface_count, 0);
+    zsock_destroy(&socket);
+}
+END_TEST
+
 START_TEST(it_stops_when_the_last_one_leaves)
 {
     uint32_t joined_and_left = 2;
@@ -153,6 +176,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, whoever_joins_gets_a_snapshot_at_once);
     tcase_add_test(tcase, nothing_is_made_while_nobody_subscribes);
+    tcase_add_test(tcase, a_snapshot_is_never_too_long_for_its_receivers);
     tcase_add_test(tcase, it_stops_when_the_last_one_leaves);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
