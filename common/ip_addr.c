@@ -27,7 +27,7 @@ static const char *quotable(const char *text, char quoted[64])
 {
     size_t i = 0;
 
-    for (; text[i] != '\0' && i < 60; i++) {
+    for (; i < 60 && text[i] != '\0'; i++) {
         unsigned char c = (unsigned char) text[i];
         quoted[i] = c < 0x20 || c >= 0x7f || c == '"' ? '?' : (char) c;
     }
