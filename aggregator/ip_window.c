@@ -22,13 +22,22 @@ struct head {
 
 _Static_assert(sizeof(struct head) == 64, "a head is one cache line");
 
+/* One address in one second.  Values saturate where no link can bring them: at 2.2 Tbit/s, 4 billion
+ * packets, 67 million SYNs or ACKs. */
 struct bucket {
-    uint32_t packets, syn, ack;
-    uint64_t bytes;
-} __attribute__((packed, aligned(4)));
+    uint64_t bytes : 38;
+    uint64_t ack : 26;
+    uint64_t packets : 32;
+    uint64_t syn : 26;
+};
 
-/* A sum of 60 buckets fits its 32 bits.  No link carries more SYNs or ACKs from one address. */
-#define BUCKET_FLAGS_MAX (UINT32_MAX / WINDOW_S)
+_Static_assert(sizeof(struct bucket) == 16, "four buckets are one cache line");
+
+#define BUCKET_BYTES_MAX ((UINT64_C(1) << 38) - 1)
+#define BUCKET_PACKETS_MAX UINT32_MAX
+#define BUCKET_FLAGS_MAX ((UINT32_C(1) << 26) - 1)
+
+_Static_assert(BUCKET_FLAGS_MAX <= UINT32_MAX / WINDOW_S, "the sum of all buckets fits 32 bits");
 
 struct total {
     uint64_t packets, bytes;
@@ -161,27 +170,31 @@ static uint32_t find_or_open(ip_window_t *self, uint32_t hint, const struct wind
     return slot;
 }
 
-/* Add up to `limit`, and return what was added: a bucket never holds more than its sum does. */
-static uint32_t add_bounded(uint32_t *value, uint32_t more, uint32_t limit)
+/* How much of `more` can be added to `value`.  Sums grow by the same: they never hold more than
+ * their buckets. */
+static uint32_t bounded(uint64_t value, uint32_t more, uint64_t limit)
 {
-    uint32_t room = limit - *value;
-    uint32_t added = more < room ? more : room;
-
-    *value += added;
-    return added;
+    return more < limit - value ? more : (uint32_t) (limit - value);
 }
 
 static void add_to(struct head *head, struct bucket *bucket, const struct window_update *update)
 {
-    uint32_t packets = bucket->packets, syn = bucket->syn, ack = bucket->ack;
+    uint32_t packets = bounded(bucket->packets, update->packets, BUCKET_PACKETS_MAX);
+    uint32_t bytes = bounded(bucket->bytes, update->bytes, BUCKET_BYTES_MAX);
 
-    head->packets += add_bounded(&packets, update->packets, UINT32_MAX);
-    head->bytes += update->bytes;
-    if (update->tcp_flags & PACKET_TCP_ACK)
-        head->ack += add_bounded(&ack, update->packets, BUCKET_FLAGS_MAX);
-    else if (update->tcp_flags & PACKET_TCP_SYN)
-        head->syn += add_bounded(&syn, update->packets, BUCKET_FLAGS_MAX);
-    *bucket = (struct bucket) { packets, syn, ack, bucket->bytes + update->bytes };
+    bucket->packets += packets;
+    head->packets += packets;
+    bucket->bytes += bytes;
+    head->bytes += bytes;
+    if (update->tcp_flags & PACKET_TCP_ACK) {
+        uint32_t ack = bounded(bucket->ack, update->packets, BUCKET_FLAGS_MAX);
+        bucket->ack += ack;
+        head->ack += ack;
+    } else if (update->tcp_flags & PACKET_TCP_SYN) {
+        uint32_t syn = bounded(bucket->syn, update->packets, BUCKET_FLAGS_MAX);
+        bucket->syn += syn;
+        head->syn += syn;
+    }
     if (update->second > head->last_second)
         head->last_second = update->second;
     if (update->last_unix_ns > head->last_unix_ns)

@@ -41,7 +41,7 @@ struct window_sums {
 
 /* Make room for `addresses` (1 to 2^24) and `ports` destination ports of all of them; `seed` keys
  * the hashes.  Returns a window the caller destroys, or NULL when memory is short.  Memory
- * when full: 1,300 bytes an address and 60 a port. */
+ * when full: 1,070 bytes an address and 60 a port. */
 ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed);
 
 /* Free the window and set *self_p to NULL.  Does nothing when *self_p is NULL. */

@@ -249,7 +249,7 @@ static int fill_rows(const aggregate_t *aggregate, const struct table_query *que
 
     if (depth < query->limit || depth > QUERY_MAX_DEPTH || query->limit > QUERY_MAX_LIMIT) {
         snprintf(page->error, sizeof page->error,
-                 "offset %u and limit %u reach too far: limit is 1 to %u, both together at most %u",
+                 "offset %u and limit %u reach too far: limit is 1 to %d, both together at most %d",
                  query->offset, query->limit, QUERY_MAX_LIMIT, QUERY_MAX_DEPTH);
         return 0;
     }

@@ -171,12 +171,15 @@ START_TEST(a_bucket_saturates_rather_than_wraps)
     };
     uint32_t slot = IP_WINDOW_NONE;
 
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < 100; i++)
         slot = ip_window_add(window, slot, &update);
     ck_assert_uint_eq(sums_of(0).packets, UINT32_MAX);
-    ck_assert_uint_eq(sums_of(0).bytes, 5ull * UINT32_MAX);
-    ck_assert_uint_eq(sums_of(0).ack, UINT32_MAX / WINDOW_S);
-    ck_assert_uint_eq(ip_window_packets(window), 5ull * UINT32_MAX);
+    ck_assert_uint_eq(sums_of(0).bytes, (1ull << 38) - 1);
+    ck_assert_uint_eq(sums_of(0).ack, (1u << 26) - 1);
+    ck_assert_uint_eq(ip_window_packets(window), 100ull * UINT32_MAX);
+    update.tcp_flags = PACKET_TCP_SYN;
+    ip_window_add(window, slot, &update);
+    ck_assert_uint_eq(sums_of(0).syn, (1u << 26) - 1);
     step_to(1000, 1060);
     ck_assert(ip_window_is_empty(window));
 }
