@@ -115,6 +115,9 @@ static void on_link_message(link_monitor_t *self, const struct nlmsghdr *message
         return;
     snprintf(name, sizeof name, "%.*s", (int) RTA_PAYLOAD(attribute),
              (const char *) RTA_DATA(attribute));
+    for (char *c = name; *c != '\0'; c++)   /* the kernel allows nearly every byte, messages do not */
+        if (*c <= ' ' || *c > '~')
+            *c = '?';
     remember(self->links, &self->link_count, ifindex);
     remember(self->listed, &self->listed_count, ifindex);
     self->events.on_link(name, ifindex, info->ifi_type, self->events.arg);

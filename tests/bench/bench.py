@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from conftest import Namespace, Ntc, run, wait_until  # noqa: E402
 
-BUILD = ROOT / "build/release"
+BUILD = ROOT / os.environ.get("NTC_BUILD", "build/release")
 EMPTY = BUILD / "tests/bench/empty.bpf.o"
 GENERATOR = BUILD / "tests/bench/generator"
 SECONDS = float(os.environ.get("BENCH_S", "3"))
@@ -62,8 +62,9 @@ class BenchNtc(Ntc):
     def cpu(self):
         return {name: process.cpu_seconds() for name, process in self.processes.items()}
 
-    def rss(self):
-        return {name: process.rss_bytes() / 2**20 for name, process in self.processes.items()}
+    def memory(self):
+        """MiB of each: proportional set size, where what several map counts once in all."""
+        return {name: proportional_mib(process.popen.pid) for name, process in self.processes.items()}
 
     def settle(self):
         """Wait until nothing is in flight; return the metrics."""
@@ -89,6 +90,11 @@ def started(bench, list_entries=0, **settings):
                        "whitelist": []}, file)
     ntc.start_all()
     return ntc
+
+
+def proportional_mib(pid):
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(re.search(r"^Pss:\s+(\d+) kB", text, re.M).group(1)) / 1024
 
 
 def softirq_s():
@@ -140,7 +146,7 @@ def mock():
         show("Synthetic traffic as fast as the bus takes it", [
             {"process": name, "records/s": int(count / took),
              "CPU-s per million": (cpu[name] - cpu0[name]) / count * 1e6,
-             "RSS MiB": ntc.rss()[name]} for name in cpu])
+             "MiB": ntc.memory()[name]} for name in cpu])
     finally:
         ntc.close()
 
@@ -192,11 +198,8 @@ class Peer:
                 pass
         return total
 
-    def rss(self):
-        try:
-            return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096 / 2**20
-        except (OSError, IndexError):
-            return 0.0
+    def memory(self):
+        return proportional_mib(self.process.pid)
 
     def close(self):
         run("pkill", "-P", str(self.process.pid), check=False)
@@ -232,7 +235,7 @@ def measure_agent(bench, agent, traffic, rate):
         sent, per_second = bench.generate(rate=rate, **traffic)
         irq = softirq_s() - irq
         row = {"agent": agent, "Mpps": per_second / 1e6, "accounted %": "-", "user CPU-s/M": "-",
-               "of a core %": "-", "softirq s/M": irq / sent * 1e6, "RSS MiB": "-"}
+               "of a core %": "-", "softirq s/M": irq / sent * 1e6, "MiB": "-"}
         if ntc:
             after = ntc.cpu()
             values = ntc.settle()
@@ -241,12 +244,12 @@ def measure_agent(bench, agent, traffic, rate):
                        if name.startswith("ntc_lost_packets_total"))
             row.update({"accounted %": round(100 * ntc.packets(proto="udp") / sent, 4),
                         "user CPU-s/M": cpu / sent * 1e6, "of a core %": 100 * cpu / SECONDS,
-                        "RSS MiB": sum(ntc.rss().values())})
+                        "MiB": sum(ntc.memory().values())})
             row["not in events"] = int(lost)
             row["ledger"] = int(values["ntc_ledger_difference_packets"])
         elif peer:
             cpu = peer.cpu() - before_peer
-            row["RSS MiB"] = peer.rss()
+            row["MiB"] = peer.memory()
             row.update({"user CPU-s/M": cpu / sent * 1e6, "of a core %": 100 * cpu / SECONDS,
                         "accounted %": round(100 * peer.counted() / sent, 2)})
         row.setdefault("not in events", "-")
@@ -381,13 +384,13 @@ def memory():
         time.sleep(20)
         idle = {name: 100 * (cpu - before[name]) / (time.monotonic() - begin)
                 for name, cpu in ntc.cpu().items()}
-        rest = ntc.rss()
+        rest = ntc.memory()
         bench.generate(flows="random", seconds=5)
         ntc.settle()
         begin = time.monotonic()
         page = ntc.get("/metrics").text
         took = time.monotonic() - begin
-        full = ntc.rss()
+        full = ntc.memory()
         show("Memory, MiB, and CPU at rest, % of a core", [
             {"process": name, "at rest": rest[name], "after 5 s of random sources": full[name],
              "idle CPU %": idle[name]} for name in rest] + [

@@ -192,6 +192,15 @@ START_TEST(without_names_the_default_route_is_followed)
 }
 END_TEST
 
+START_TEST(a_name_that_is_no_text_is_watched_and_shown_as_text)
+{
+    shell("ip link add \"$(printf 'lan\\377')\" type veth peer name v1");
+    watch("lan*");
+    ck_assert_uint_eq(attach(), 1);
+    ck_assert(state_of("lan?").attached);
+}
+END_TEST
+
 START_TEST(a_restart_swaps_programs_without_a_gap)
 {
     struct interface_state before;
@@ -222,6 +231,7 @@ int main(void)
     tcase_add_test(tcase, an_interface_that_does_not_exist_yet_is_shown_and_attached_later);
     tcase_add_test(tcase, a_filter_that_somebody_removes_is_put_back);
     tcase_add_test(tcase, without_names_the_default_route_is_followed);
+    tcase_add_test(tcase, a_name_that_is_no_text_is_watched_and_shown_as_text);
     tcase_add_test(tcase, a_restart_swaps_programs_without_a_gap);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
