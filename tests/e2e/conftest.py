@@ -240,12 +240,17 @@ class Ntc:
     READY = {"collector": "running: ", "aggregator": "ready in ",
              "gateway": r"serving http://127\.0\.0\.1:(\d+)"}
 
-    def start(self, program, *options, binary=None):
-        """Start one of the three and wait until it says that it is at work."""
+    def launch(self, program, *options, binary=None):
+        """Start one of the three, which may well refuse."""
         command = self.command(program, *options, binary=binary)
         if program == "collector" and self.network:
             command = self.network.router.command(*command)
-        process = self.processes[program] = Process(program, command, self.folder)
+        self.processes[program] = Process(program, command, self.folder)
+        return self.processes[program]
+
+    def start(self, program, *options, binary=None):
+        """Start one of the three and wait until it says that it is at work."""
+        process = self.launch(program, *options, binary=binary)
         found = process.wait_log(self.READY[program])
         if program == "gateway":
             self.url = "http://127.0.0.1:" + found.group(1)

@@ -331,24 +331,22 @@ class EndedFlows:
 
     def __init__(self, ntc):
         self.ntc = ntc
-        self.subscriber = Subscriber(ntc.endpoint("snapshots"), b"flows")
-        self.known = []
-        marker = iter(range(1, 65536))
-
-        def is_heard():     # our subscription has arrived when the end of a flow does
-            ntc.collector.publish([Record(src="240.0.0.1", src_port=next(marker), protocol=TCP,
-                                          tcp_flags=RST)])
-            return self.subscriber.socket.poll(100)
-        wait_until(is_heard, "subscribed to flows")
-        self.take()
+        self.subscriber = Subscriber(ntc.endpoint("snapshots"), b"flows", b"snapshot")
+        self.subscriber.next(b"snapshot")   # the subscription to flows went before that one
 
     def take(self):
         """Flows that have ended since the last call, in order."""
-        self.ntc.settle()
+        self.ntc.sync()
+        return self.read()
+
+    def read(self):
+        """Those that have been published by now."""
         found = []
         while self.subscriber.socket.poll(50):
-            found += records_of(self.subscriber.next(b"flows"))
-        return [flow for flow in found if flow["src"] != "240.0.0.1"]
+            topic, body = self.subscriber.frames()
+            if topic == b"flows":
+                found += records_of(ntc_pb2.FlowBatch.FromString(body))
+        return [flow for flow in found if flow["src"] != "240.0.0.2"]   # sync() made that
 
 
 @pytest.fixture
@@ -422,11 +420,11 @@ def test_a_full_table_ends_the_idlest_flow(fake_ntc):
     collector.publish([Record(src_port=1)])         # so that 2 is the idlest
     collector.clock_ns += NS
     collector.publish([Record(src_port=port) for port in (101, 102, 103)])
-    flows = ended.take()
+    snapshot = fake_ntc.settle()
+    flows = ended.read()
     ended.subscriber.socket.close()
     assert [(f["src_port"], f["reason"]) for f in flows] \
         == [(2, EVICTED), (3, EVICTED), (4, EVICTED)]
-    snapshot = fake_ntc.settle()
     assert table(snapshot, "flows").size == 16 and table(snapshot, "flows").evicted == 3
     assert fake_ntc.state(snapshot).difference_packets == 0
 
