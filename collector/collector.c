@@ -232,6 +232,9 @@ int collector_run(collector_t *self, int stop_fd)
         return -ENOMEM;
     }
     log_info("running: source %s, bus %s", self->source->name, self->config->bus.directory);
+    if (self->replay)
+        log_info("the replay of %s begins when somebody listens to packets",
+                 self->options->replay);
     int rc = reactor_run(reactor);
     stop(self, reactor);
     if (rc != 0)

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "log.h"
 #include "source_counters.h"
 #include "stream_reader.h"
 
@@ -127,7 +126,6 @@ static void start(replay_source_t *self)
     self->phase = PLAYING;
     self->start_ns = self->pace_start_ns = clock_monotonic_ns();
     self->pace_from_ns = self->first_ns;
-    log_info("replaying %s", self->path);
 }
 
 /* ---- playing ---- */
@@ -188,7 +186,6 @@ static void introduce(replay_source_t *self, event_publisher_t *publisher)
         return;
     event_publisher_adopt(publisher, &self->last);
     self->phase = WAITING;
-    log_info("waiting for the first listener before %s is replayed", self->path);
 }
 
 static int pump(void *arg, event_publisher_t *publisher)
