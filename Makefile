@@ -35,7 +35,7 @@ INC_bpf        := bpf common
 INC_collector  := collector common proto bpf $(B)/bpf
 INC_aggregator := aggregator common proto
 INC_gateway    := gateway common proto $(B)/gateway
-INC_tests      := tests tests/bpf common proto collector aggregator gateway bpf $(B)/bpf
+INC_tests      := tests tests/bpf tests/fuzz common proto collector aggregator gateway bpf $(B)/bpf
 
 LIBS_collector  := -lbpf -lelf -lz -lczmq -lzmq -lprotobuf-c -lyaml -ljansson -lm
 LIBS_aggregator := -lczmq -lzmq -lprotobuf-c -lyaml -lm
@@ -120,6 +120,42 @@ $(B)/tests/bpf/test_%: $(B)/tests/bpf/test_%.o $(BPF_TEST_PARTS) $(B)/libcollect
 	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $^ -o $@ $(LIBS_tests)
 $(BPF_TEST_PARTS) $(patsubst %,$(B)/tests/bpf/%.o,$(BPF_TESTS)): | $(B)/bpf/ntc.skel.h
 
+# ---- fuzzing: clang's libFuzzer over every reader of foreign bytes ----
+
+FUZZ_S ?= 60
+FB := build/fuzz
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_OBJECTS := $(patsubst %.c,$(FB)/%.o,$(wildcard proto/*.c) $(wildcard common/*.c) \
+    $(wildcard collector/list_*.c collector/ip_list.c)) $(FB)/proto/ntc.pb-c.o
+FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -DNTC_VERSION='"$(VERSION)"' -g -O1 \
+    -fsanitize=fuzzer-no-link$(,)address$(,)undefined -fno-sanitize-recover=all
+
+fuzz: $(FUZZ_TARGETS:%=$(FB)/tests/fuzz/%) $(FB)/seeds
+	@status=0; for target in $(FUZZ_TARGETS); do \
+	    corpus=$(FB)/corpus/$$target; seeds=$(FB)/seeds/$${target#fuzz_}; mkdir -p $$corpus $$seeds; \
+	    echo "  FUZZ  $$target for $(FUZZ_S) s"; \
+	    $(FB)/tests/fuzz/$$target -max_total_time=$(FUZZ_S) -max_len=16384 -rss_limit_mb=600 \
+	        -verbosity=0 -print_final_stats=0 -artifact_prefix=$(FB)/$$target- $$corpus $$seeds || status=1; \
+	done; exit $$status
+
+$(FB)/seeds: $(B)/tests/fuzz/make_seeds configs/ntc.yaml
+	@mkdir -p $@/config && cp configs/ntc.yaml $@/config/ && $< $@
+
+$(B)/tests/fuzz/make_seeds: $(B)/tests/fuzz/make_seeds.o $(LIB_proto) $(LIB_common)
+	$(Q)$(CC) $(SAN_FLAGS) $^ -o $@ -lprotobuf-c -lyaml -lm
+
+$(FB)/proto/ntc.pb-c.o: $(B)/proto/ntc.pb-c.c
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O1 -fsanitize=fuzzer-no-link$(,)address -c $< -o $@
+
+$(FB)/%.o: %.c | $(B)/proto/ntc.pb-c.h $(B)/bpf/ntc.skel.h
+	@mkdir -p $(@D); echo "  FUZZ  $@"
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -MMD -MP $(addprefix -I,$(INC_$(firstword $(subst /, ,$*)))) -c $< -o $@
+
+$(FB)/tests/fuzz/fuzz_%: $(FB)/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
+	$(Q)$(CLANG) -fsanitize=fuzzer$(,)address$(,)undefined $< -Wl,--start-group $(FUZZ_OBJECTS) \
+	    -Wl,--end-group -o $@ -lczmq -lzmq -lprotobuf-c -lyaml -ljansson -lm
+
 # ---- benchmarks ----
 
 BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/bench_*.c)) \
@@ -139,6 +175,21 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/tests/bpf/frame.o $(TEST_LIBS)
 	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $< $(B)/tests/bpf/frame.o -Wl,--start-group $(TEST_LIBS) \
 	    -Wl,--end-group -o $@ $(LIBS_tests)
 
+# ---- lint ----
+
+C_SOURCES := $(wildcard $(addsuffix /*.[ch],common proto bpf collector aggregator gateway tests tests/bpf \
+    tests/fuzz tests/bench))
+CPPCHECK_FLAGS := --quiet --error-exitcode=1 --std=c11 --enable=warning,portability --inline-suppr \
+    --suppress=missingIncludeSystem
+
+lint:
+	@echo "  LINT  lines of at most 100 columns, no tabs, no blanks at line ends"
+	@! grep -nP '\t|[ \t]+$$|^.{101,}' $(C_SOURCES)
+	@echo "  LINT  shellcheck"; shellcheck deploy/*.sh tests/run.sh
+	@echo "  LINT  cppcheck"
+	$(Q)cppcheck $(CPPCHECK_FLAGS) $(addprefix -I,common proto bpf collector aggregator gateway) \
+	    common proto collector aggregator gateway
+
 # ---- packages, runs ----
 
 BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
@@ -146,7 +197,7 @@ BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev li
     libjansson-dev check tzdata
 TEST_PACKAGES := protobuf-compiler python3-pytest python3-scapy python3-zmq python3-protobuf \
     iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics \
-    libclang-rt-dev clang-format cppcheck shellcheck
+    libclang-rt-dev cppcheck shellcheck
 
 deps: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES)
 deps-test: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
@@ -175,7 +226,7 @@ $(B)/proto/ntc_pb2.py: proto/ntc.proto
 
 help: ; @sed -n '2,13s/^#   //p' Makefile
 clean: ; rm -rf build
-.PHONY: all bench check check-bpf check-e2e deps deps-test run demo test help clean
+.PHONY: all bench bench-compare fuzz lint check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)

@@ -114,7 +114,8 @@ int main(int argc, char **argv)
     } else {
         int ntc = kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET);
         printf("{\"empty\": %u", measure(open_empty(argv[1]), &v4, NULL));
-        printf(", \"ipv4\": %u, \"ipv6\": %u", measure(ntc, &v4, source), measure(ntc, &v6, source));
+        printf(", \"ipv4\": %u", measure(ntc, &v4, source));
+        printf(", \"ipv6\": %u", measure(ntc, &v6, source));
         fill_lists(source, 1000, 0);
         printf(", \"ipv4, 1000 hosts listed\": %u", measure(ntc, &v4, source));
         fill_lists(source, 0, 1000);

@@ -20,7 +20,8 @@ void kernel_setup(void)
     ck_assert_ptr_nonnull(mkdtemp(folder));
     ck_assert_int_eq(mount("bpf", folder, "bpf", 0, NULL), 0);
     config_defaults(&kernel_config);
-    snprintf(kernel_config.network.pin_path, sizeof kernel_config.network.pin_path, "%s/ntc", folder);
+    snprintf(kernel_config.network.pin_path, sizeof kernel_config.network.pin_path, "%s/ntc",
+             folder);
     kernel_config.events.ring_mib = 1;
     kernel_config.events.per_second = 100000000;    /* every packet its own record */
     int rc = kernel_source_open(&source, &kernel_config, why, sizeof why);
@@ -52,7 +53,8 @@ static struct outcome run(const struct frame *frame, enum packet_direction direc
         opts.ctx_size_in = sizeof *context;
     }
     kernel_source_counters(source, &before);
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, direction, LINK_ETHERNET), &opts), 0);
+    int fd = kernel_source_program_fd(source, direction, LINK_ETHERNET);
+    ck_assert_int_eq(bpf_prog_test_run_opts(fd, &opts), 0);
     outcome.verdict = (int) opts.retval;
     outcome.records = kernel_source_drain(source, 1000, keep_record, &outcome.record);
     kernel_source_counters(source, &after);

@@ -69,7 +69,8 @@ static void send_times(const struct frame *frame, enum packet_direction directio
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->data,
                         .data_size_in = frame->size, .repeat = times);
 
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, direction, LINK_ETHERNET), &opts), 0);
+    int fd = kernel_source_program_fd(source, direction, LINK_ETHERNET);
+    ck_assert_int_eq(bpf_prog_test_run_opts(fd, &opts), 0);
 }
 
 struct sums {
@@ -289,8 +290,8 @@ START_TEST(a_record_never_holds_more_bytes_than_a_message_can_carry)
 
     open_with_budget(0);
     move_to(cpus[0]);
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_EGRESS, LINK_ETHERNET), &opts),
-                     0);
+    int fd = kernel_source_program_fd(source, PACKET_EGRESS, LINK_ETHERNET);
+    ck_assert_int_eq(bpf_prog_test_run_opts(fd, &opts), 0);
     drain(&found);
     ck_assert_uint_ge(found.records, 2);
     ck_assert_uint_lt(found.bytes[0][PACKET_EGRESS][PACKET_PASS] / found.records, UINT32_MAX);

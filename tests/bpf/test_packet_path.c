@@ -54,7 +54,8 @@ static void assert_addr(const uint8_t addr[16], const char *text)
 
 /* Exactly one packet of `bytes` layer-3 bytes was counted, under this heading and no other. */
 static void assert_counted(const struct outcome *outcome, enum packet_group group,
-                           enum packet_direction direction, enum packet_action action, uint64_t bytes)
+                           enum packet_direction direction, enum packet_action action,
+                           uint64_t bytes)
 {
     const struct ntc_counters *counted = &outcome->counted;
 
@@ -547,8 +548,8 @@ START_TEST(a_full_ring_loses_nothing_uncounted)
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data,
                         .data_size_in = frame.size, .repeat = SENT);
 
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET), &opts),
-                     0);
+    int fd = kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET);
+    ck_assert_int_eq(bpf_prog_test_run_opts(fd, &opts), 0);
     ck_assert_uint_gt(kernel_source_waiting(source), 0);
     while (kernel_source_drain(source, 4096, count_record, &drained) > 0)
         ;
@@ -587,8 +588,8 @@ START_TEST(a_drain_takes_no_more_than_asked)
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data,
                         .data_size_in = frame.size, .repeat = 100);
 
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET), &opts),
-                     0);
+    int fd = kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET);
+    ck_assert_int_eq(bpf_prog_test_run_opts(fd, &opts), 0);
     ck_assert_uint_eq(kernel_source_drain(source, 30, count_record, &drained), 30);
     ck_assert_uint_eq(kernel_source_drain(source, 300, count_record, &drained), 70);
     ck_assert_uint_eq(drained, 100);

@@ -26,8 +26,8 @@ static void send_quietly(const char *src, int times)
     DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame.data,
                         .data_size_in = frame.size, .repeat = times);
 
-    ck_assert_int_eq(bpf_prog_test_run_opts(kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET), &opts),
-                     0);
+    int fd = kernel_source_program_fd(source, PACKET_INGRESS, LINK_ETHERNET);
+    ck_assert_int_eq(bpf_prog_test_run_opts(fd, &opts), 0);
 }
 
 static void reopen(void)

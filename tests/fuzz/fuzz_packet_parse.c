@@ -1,4 +1,4 @@
-/* fuzz_packet_parse - any bytes behind any EtherType: no read outside, ports only where they are. */
+/* fuzz_packet_parse - any bytes behind any EtherType: none is read outside, no port made up. */
 #include "frame_bytes.h"
 
 #include <stddef.h>
