@@ -12,13 +12,22 @@
 #include "zsock_setup.h"
 
 #define BITE 64                 /* messages per turn: others want to be served, too */
+#define SILENT_NS (COLLECTOR_AWAY_S * NS_PER_S)
+
+/* One endpoint that collectors publish at. */
+struct source {
+    batch_receiver_t *receiver;
+    zsock_t *socket;
+    char endpoint[CONFIG_ITEM_SIZE];
+    uint64_t heard_ns;          /* CLOCK_MONOTONIC of the last message, or of the last connect */
+};
 
 struct batch_receiver {
     aggregate_t *aggregate;
     flow_publisher_t *flows;
     uint64_t bad_messages;
     uint32_t size;
-    zsock_t *sockets[CONFIG_MAX_ITEMS];
+    struct source sources[CONFIG_MAX_ITEMS];
 };
 
 batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *flows)
@@ -41,7 +50,7 @@ void batch_receiver_destroy(batch_receiver_t **self_p)
     if (!self)
         return;
     for (uint32_t i = 0; i < self->size; i++)
-        zsock_destroy(&self->sockets[i]);
+        zsock_destroy(&self->sources[i].socket);
     free(self);
     *self_p = NULL;
 }
@@ -109,11 +118,13 @@ static void take(batch_receiver_t *self, struct bus_message *message)
 
 static int on_events(zloop_t *loop, zsock_t *socket, void *arg)
 {
-    batch_receiver_t *self = arg;
+    struct source *source = arg;
+    batch_receiver_t *self = source->receiver;
     struct bus_message message;
     int rc = 0;
 
     (void) loop;
+    source->heard_ns = clock_monotonic_ns();
     for (int i = 0; i < BITE && rc != -EAGAIN; i++) {
         rc = bus_message_receive(socket, &message);
         if (rc == -EBADMSG)
@@ -131,15 +142,33 @@ int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *en
 {
     assert(self && loop && self->size < CONFIG_MAX_ITEMS);
 
-    zsock_t *socket = zsock_setup_connect(ZMQ_SUB, endpoint, queue);
-    if (!socket)
+    struct source *source = &self->sources[self->size];
+    source->socket = zsock_setup_connect(ZMQ_SUB, endpoint, queue);
+    if (!source->socket)
         return -errno;
 
     /* In this order: whoever gets a status gets the batches that it covers. */
-    zsock_set_subscribe(socket, TOPIC_PACKETS);
-    zsock_set_subscribe(socket, TOPIC_STATUS);
-    self->sockets[self->size++] = socket;
-    return zsock_setup_watch(loop, socket, on_events, self);
+    zsock_set_subscribe(source->socket, TOPIC_PACKETS);
+    zsock_set_subscribe(source->socket, TOPIC_STATUS);
+    source->receiver = self;
+    source->heard_ns = clock_monotonic_ns();
+    snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
+    self->size++;
+    return zsock_setup_watch(loop, source->socket, on_events, source);
+}
+
+/* A peer that breaks ZeroMQ's protocol, or sends a message that is too long, is cut off, and libzmq
+ * does not connect to its endpoint again: whoever comes after it would never be heard.  So connect
+ * anew to an endpoint that is silent: a collector says something every second. */
+static void connect_anew(struct source *source)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+
+    if (now_ns - source->heard_ns < SILENT_NS || zsock_events(source->socket) & ZMQ_POLLIN)
+        return;
+    source->heard_ns = now_ns;
+    zsock_disconnect(source->socket, "%s", source->endpoint);
+    zsock_connect(source->socket, "%s", source->endpoint);
 }
 
 static void log_away(const struct collector *collector, void *arg)
@@ -151,6 +180,8 @@ static void log_away(const struct collector *collector, void *arg)
 
 void batch_receiver_on_second(batch_receiver_t *self)
 {
+    for (uint32_t i = 0; i < self->size; i++)
+        connect_anew(&self->sources[i]);
     aggregate_tick(self->aggregate, clock_boot_ns(), log_away, self);
     flow_publisher_flush(self->flows);
 }

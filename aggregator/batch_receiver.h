@@ -22,7 +22,7 @@ void batch_receiver_destroy(batch_receiver_t **self_p);
  * are kept.  Returns 0, -ENOMEM, or another -errno when the endpoint is not understood. */
 int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *endpoint, int queue);
 
-/* A second has passed: find out who is away. */
+/* A second has passed: find out who is away, and connect anew to endpoints that are silent. */
 void batch_receiver_on_second(batch_receiver_t *self);
 
 uint64_t batch_receiver_bad_messages(const batch_receiver_t *self);    /* dropped since the start */

@@ -12,6 +12,7 @@
 #include "flow_publisher.h"
 #include "log.h"
 #include "query_service.h"
+#include "service_notify.h"
 #include "snapshot_publisher.h"
 #include "stop_signal.h"
 #include "zsock_setup.h"
@@ -131,6 +132,8 @@ static int watch(struct context *self)
     int rc = stop_signal_watch(self->loop, self->stop_fd);
 
     if (rc == 0)
+        rc = service_notify_watch(self->loop);
+    if (rc == 0)
         rc = query_service_start(self->queries, self->loop);
     if (rc == 0)
         rc = zsock_setup_watch(self->loop, self->snapshots_socket.socket, on_subscription, self);
@@ -197,8 +200,11 @@ int main(int argc, char **argv)
     int code = command_line_read(&command_line, argc, argv, &self->config);
     if (code == COMMAND_LINE_GO_ON) {
         int rc = start(self);
-        if (rc == 0)
+        if (rc == 0) {
+            service_notify_ready();
             zloop_start(self->loop);
+            service_notify_stopping();
+        }
         stop(self);
         code = rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }

@@ -15,17 +15,22 @@ static flow_publisher_t *flows;
 static aggregate_t *aggregate;
 static batch_receiver_t *receiver;
 static struct record_stream stream;
-static uint32_t topics;         /* subscriptions seen by the publisher */
+static uint32_t topics;         /* that are subscribed to, as the publisher sees it */
 
-static bool is_subscribed(void *arg)
+static void count_topics(void)
 {
     zmq_msg_t message;
 
-    (void) arg;
     zmq_msg_init(&message);
     while (zmq_msg_recv(&message, zsock_resolve(events.socket), ZMQ_DONTWAIT) >= 0)
-        topics++;
+        topics += *(char *) zmq_msg_data(&message) == 1 ? 1u : -1u;
     zmq_msg_close(&message);
+}
+
+static bool is_subscribed(void *arg)
+{
+    (void) arg;
+    count_topics();
     return topics == 2;
 }
 
@@ -160,6 +165,32 @@ START_TEST(a_collector_is_announced_once)
 }
 END_TEST
 
+static bool is_cut_off(void *arg)
+{
+    (void) arg;
+    count_topics();
+    return topics == 0;
+}
+
+static bool is_subscribed_again(void *arg)
+{
+    batch_receiver_on_second(receiver);
+    return is_subscribed(arg);
+}
+
+START_TEST(after_a_message_too_long_the_next_one_is_heard_again)
+{
+    uint8_t *bytes = calloc(2, ZSOCK_MAX_MESSAGE);
+
+    ck_assert_int_eq(bus_message_send(events.socket, TOPIC_PACKETS, bytes, 2 * ZSOCK_MAX_MESSAGE), 0);
+    reactor_run_until(loop, is_cut_off, NULL);
+    reactor_run_until(loop, is_subscribed_again, NULL);
+    send_udp(1);
+    send_status();
+    reactor_run_until(loop, has_status, NULL);
+}
+END_TEST
+
 START_TEST(an_endpoint_that_makes_no_sense_is_refused)
 {
     ck_assert_int_lt(batch_receiver_connect(receiver, loop, "nonsense://x", 10), 0);
@@ -175,6 +206,7 @@ int main(void)
     tcase_add_test(tcase, records_and_statuses_are_taken_in_order);
     tcase_add_test(tcase, bad_messages_are_counted_and_change_nothing);
     tcase_add_test(tcase, a_collector_is_announced_once);
+    tcase_add_test(tcase, after_a_message_too_long_the_next_one_is_heard_again);
     tcase_add_test(tcase, an_endpoint_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
