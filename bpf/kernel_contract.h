@@ -27,8 +27,8 @@ struct ntc_prefix_key {
 
 /* One list's side of an entry.  The counters are added to by the programs (atomically). */
 struct ntc_list_side {
-    __u64 expires_ns;           /* CLOCK_BOOTTIME; 0 = never.  For prefixes the latest of its own and
-                                 * those that contain it: the longest match must not end early */
+    __u64 expires_ns;           /* CLOCK_BOOTTIME; 0 = never.  For prefixes the latest of its own
+                                 * and those around it: the longest match must not end early */
     __u64 hit_packets;
     __u64 hit_bytes;
     __u64 last_hit_ns;          /* CLOCK_BOOTTIME; 0 = never */
@@ -73,7 +73,7 @@ struct ntc_settings {
 
 struct ntc_cache_entry {
     struct packet_record record;    /* tcp_flags without PSH; packets == 0: nothing to send */
-    __u32 list_version;         /* the verdict PASS holds as long as settings.list_version is this */
+    __u32 list_version;         /* the verdict PASS holds while settings.list_version is this */
     __u32 psh;                  /* PACKET_TCP_PSH if any of the packets had it */
 };
 

@@ -12,7 +12,7 @@
 #include "kernel_contract.h"
 
 #define ETHERNET_BYTES 14
-#define MAX_DIRECT 256          /* deeper headers are left to the helper: the verifier wants a bound */
+#define MAX_DIRECT 256          /* the verifier wants a bound; deeper headers are the helper's */
 
 typedef struct {
     struct __sk_buff *skb;
@@ -343,8 +343,8 @@ static __always_inline void cache_packet(struct ntc_settings *set, struct ntc_cp
     }
 }
 
-/* The EtherType of the packet.  An Ethernet frame tells it itself: skb->protocol of a frame that was
- * tagged by hand names the tag, wherever the network header points. */
+/* The EtherType of the packet.  An Ethernet frame tells it itself: skb->protocol of a frame that
+ * was tagged by hand names the tag, wherever the network header points. */
 static __always_inline __u16 ether_type_of(const packet_ctx_t *ctx)
 {
     struct __sk_buff *skb = ctx->skb;
@@ -415,7 +415,7 @@ static __always_inline int handle(struct __sk_buff *skb, enum packet_direction d
     }
     record->last_ns = record->first_ns;
 
-    /* A flow that passed goes on to pass until the lists change: PASS is 0, as the action is here. */
+    /* What passed goes on to pass until the lists change (PASS is 0, as the action is here). */
     if (!entry || entry->list_version != list_version || !same_identity(&entry->record, record))
         record->action = decide(set, &packet);
     enum packet_group group = packet_group_of(record->protocol);
@@ -472,9 +472,10 @@ static long flush_word(__u32 word, struct flush_work *work)
     return 0;
 }
 
-/* Run by the collector on one CPU after the other, with BPF_PROG_TEST_RUN.  Packet programs run with
- * bottom halves disabled, so this one never interrupts them on its CPU; they may interrupt it (before
- * Linux 6.3 test_run leaves bottom halves on) and then see `flushing` and keep out of the cache. */
+/* Run by the collector on one CPU after the other, with BPF_PROG_TEST_RUN.  Packet programs run
+ * with bottom halves disabled, so this one never interrupts them on its CPU; they may interrupt it
+ * (before Linux 6.3 test_run leaves bottom halves on) and then see `flushing` and keep out of the
+ * cache. */
 SEC("tc")
 int ntc_flush(struct __sk_buff *skb)
 {

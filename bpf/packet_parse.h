@@ -4,9 +4,9 @@
  * before including, the type packet_ctx_t and
  *     int packet_load(packet_ctx_t *ctx, __u32 offset, void *to, __u32 size)
  * which copies `size` bytes (a constant; `to` is aligned to 4) from `offset` behind the link header
- * and returns 0, or fails without them.  Nothing else touches the packet, so nothing can be read out
- * of bounds.  packet_load_far() is the same for what few packets have: the kernel's verifier follows
- * each way through it, so it should have one.
+ * and returns 0, or fails without them.  Nothing else touches the packet, so nothing can be read
+ * out of bounds.  packet_load_far() is the same for what few packets have: the kernel's verifier
+ * follows each way through it, so it should have one.
  */
 #ifndef PACKET_PARSE_H
 #define PACKET_PARSE_H

@@ -132,7 +132,8 @@ int kernel_lists_hits(const kernel_source_t *source, const struct kernel_list_it
     const struct ntc_list_side *side;
 
     if (ip_prefix_is_host(&item->prefix)) {
-        int rc = bpf_map_lookup_elem(kernel_source_hosts_fd(source), item->prefix.addr.bytes, &host);
+        int rc = bpf_map_lookup_elem(kernel_source_hosts_fd(source), item->prefix.addr.bytes,
+                                     &host);
         if (rc != 0 || !(host.lists & 1u << item->list))
             return rc != 0 ? rc : -ENOENT;
         side = &host.side[item->list];
@@ -242,7 +243,8 @@ static void remove_all(kernel_source_t *source, struct stale_items *stale)
 }
 
 /* A crash between a map's change and its count may have left the count wrong. */
-static void write_counts(kernel_source_t *source, const struct kernel_list_item *items, size_t count)
+static void write_counts(kernel_source_t *source, const struct kernel_list_item *items,
+                         size_t count)
 {
     struct ntc_settings *settings = kernel_source_settings(source);
     __u32 hosts = 0, prefixes[NTC_LISTS] = { 0 };
@@ -269,7 +271,8 @@ static void look_everywhere(kernel_source_t *source)
             set_count(&settings->prefix_count[list], 1);
 }
 
-int kernel_lists_replace(kernel_source_t *source, const struct kernel_list_item *items, size_t count)
+int kernel_lists_replace(kernel_source_t *source, const struct kernel_list_item *items,
+                         size_t count)
 {
     assert(source && (items || count == 0));
 

@@ -20,10 +20,11 @@ struct kernel_list_hits {
     uint64_t last_ns;           /* CLOCK_BOOTTIME, 0 = never */
 };
 
-/* Make the maps hold exactly the `count` items: add what is missing, correct expiry times, remove the
- * rest.  Hit counters of what stays are kept; at no moment is an item absent that was there and stays.
+/* Make the maps hold exactly the `count` items: add what is missing, correct expiry times, remove
+ * the rest.  Hit counters of what stays are kept, and no such item is absent for a moment.
  * Returns 0, -ENOSPC when a map is full, or another -errno (the rest has been tried). */
-int kernel_lists_replace(kernel_source_t *source, const struct kernel_list_item *items, size_t count);
+int kernel_lists_replace(kernel_source_t *source, const struct kernel_list_item *items,
+                         size_t count);
 
 /* Add one item or correct its expiry; hit counters are kept.  Enforced when it returns.
  * Returns 0, -ENOSPC when the map is full, or another -errno. */

@@ -276,8 +276,8 @@ static uint64_t interval_ns(uint32_t per_second)
     return per_second ? NS_PER_S / per_second : 2 * NTC_BURST_NS;
 }
 
-/* The two clocks differ by the time spent suspended.  Keep the difference unless that grew: what one
- * reading is off by would make times of a flow jump. */
+/* The two clocks differ by the time spent suspended.  Keep the difference unless that grew: what
+ * one reading is off by would make times of a flow jump. */
 static void update_boot_offset(struct ntc_settings *settings)
 {
     int64_t offset = (int64_t) (clock_boot_ns() - clock_monotonic_ns());

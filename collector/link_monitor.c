@@ -115,7 +115,7 @@ static void on_link_message(link_monitor_t *self, const struct nlmsghdr *message
         return;
     snprintf(name, sizeof name, "%.*s", (int) RTA_PAYLOAD(attribute),
              (const char *) RTA_DATA(attribute));
-    for (char *c = name; *c != '\0'; c++)   /* the kernel allows nearly every byte, messages do not */
+    for (char *c = name; *c != '\0'; c++)   /* the kernel allows nearly every byte, messages text */
         if (*c <= ' ' || *c > '~')
             *c = '?';
     remember(self->links, &self->link_count, ifindex);
@@ -153,7 +153,8 @@ static void on_filter_message(link_monitor_t *self, const struct nlmsghdr *messa
 /* ---- dumps ---- */
 
 /* Send a dump request and hand every answer to `on_message`.  Returns 0 or -errno. */
-static int dump(link_monitor_t *self, struct nlmsghdr *request, uint16_t type, message_fn *on_message)
+static int dump(link_monitor_t *self, struct nlmsghdr *request, uint16_t type,
+                message_fn *on_message)
 {
     request->nlmsg_type = type;
     request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
@@ -293,7 +294,7 @@ void link_monitor_on_readable(link_monitor_t *self)
             on_event(self, message, &routes_changed);
     }
     if (overrun) {
-        log_warning("the kernel had more to say of interfaces than we could read: listing all again");
+        log_warning("the kernel had more to say of interfaces than we could read: listing again");
         link_monitor_list(self);
     } else if (routes_changed && self->follow_routes) {
         follow_default_route(self);
@@ -313,7 +314,7 @@ int link_monitor_open(link_monitor_t **ret_self, const struct link_events *event
     self->events = *events;
     self->follow_routes = follow_routes;
     self->query_fd = -1;
-    self->event_fd = open_socket(groups);   /* before the first listing, so that nothing is missed */
+    self->event_fd = open_socket(groups);   /* before the first listing: nothing is missed */
     int rc = self->event_fd < 0 ? self->event_fd : 0;
     if (rc == 0) {
         self->query_fd = open_socket(0);

@@ -80,8 +80,8 @@ static struct interface_state *take_name(tc_attachment_t *self, const char *name
     return state;
 }
 
-/* How frames of a device begin at TC.  Returns an enum link_kind, or -EAFNOSUPPORT for devices whose
- * link header we cannot skip. */
+/* How frames of a device begin at TC.  Returns an enum link_kind, or -EAFNOSUPPORT for devices
+ * whose link header we cannot skip. */
 static int link_kind_of(unsigned type)
 {
     switch (type) {
@@ -110,7 +110,6 @@ static int attach_direction(const tc_attachment_t *self, uint32_t ifindex, enum 
                                                                     : BPF_TC_EGRESS);
     /* REPLACE swaps the program in place: there is no moment without one. */
     DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY,
-                        
                         .prog_fd = kernel_source_program_fd(self->source, direction, link),
                         .flags = BPF_TC_F_REPLACE);
 
@@ -154,7 +153,7 @@ static void attach_and_tell(tc_attachment_t *self, struct interface_state *state
     }
     state->attached = false;
     const char *hint = rc == -EPERM ? "; this needs CAP_NET_ADMIN"
-        : rc == -ENOENT || rc == -EOPNOTSUPP ? "; are the kernel modules sch_ingress and cls_bpf there?"
+        : rc == -ENOENT || rc == -EOPNOTSUPP ? "; are the modules sch_ingress and cls_bpf there?"
         : rc == -EAFNOSUPPORT ? "; neither Ethernet nor a device of bare IP packets"
         : rc == -EINVAL ? "; another kind of TC filter has our priority 10" : "";
     snprintf(state->error, sizeof state->error, "%s", strerror(-rc));

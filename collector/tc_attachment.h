@@ -18,7 +18,7 @@ int tc_attachment_open(tc_attachment_t **ret_self, const struct config_list *pat
                        const kernel_source_t *source);
 
 /* Attach to every matching interface that exists now, replacing an earlier collector's programs in
- * place.  Per-interface failures are logged and kept in the states.  Returns how many are attached. */
+ * place.  Failures are logged and kept in the states.  Returns how many are attached. */
 uint32_t tc_attachment_attach(tc_attachment_t *self);
 
 /* Readable when links have changed; call tc_attachment_on_links() then.  Never blocks. */
