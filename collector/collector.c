@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,8 @@
 #include "mock_source.h"
 #include "reactor.h"
 #include "replay_source.h"
+#include "service_notify.h"
+#include "stop_signal.h"
 #include "tc_source.h"
 #include "zsock_setup.h"
 
@@ -200,11 +203,12 @@ int collector_start(collector_t **ret_self, const struct config *config,
 }
 
 /* Detach first, so that the last report covers every packet that was counted. */
-static void stop(collector_t *self, reactor_t *reactor)
+static void stop(collector_t *self, reactor_t *reactor, bool restarts)
 {
     char text[200];
+    bool keep = restarts || self->config->network.keep_on_stop;
 
-    if (self->tc && !self->config->network.keep_on_stop)
+    if (self->tc && !keep)
         tc_source_detach(self->tc);
     reactor_report(reactor);
     if (self->replay) {
@@ -214,8 +218,9 @@ static void stop(collector_t *self, reactor_t *reactor)
     }
     if (!self->tc)
         log_info("stopped");
-    else if (self->config->network.keep_on_stop)
-        log_info("stopped; the lists stay enforced (network.on_stop: keep)");
+    else if (keep)
+        log_info("stopped; the lists stay enforced (%s)",
+                 restarts ? "SIGUSR1: a restart" : "network.on_stop: keep");
     else
         log_info("stopped; the programs are off the interfaces");
 }
@@ -235,8 +240,10 @@ int collector_run(collector_t *self, int stop_fd)
     if (self->replay)
         log_info("the replay of %s begins when somebody listens to packets",
                  self->options->replay);
+    service_notify_ready();     /* the lists are enforced: the network may come up */
     int rc = reactor_run(reactor);
-    stop(self, reactor);
+    service_notify_stopping();
+    stop(self, reactor, stop_signal_take(stop_fd) == SIGUSR1);
     if (rc != 0)
         log_error("%s", self->source->problem);
     reactor_destroy(&reactor);

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "service_notify.h"
 #include "stop_signal.h"
 
 /* The loop polls descriptors only, never zsocks: zloop asks each of those twice in every round what
@@ -287,6 +288,7 @@ static bool watch_all(reactor_t *self)
     const struct reactor_parts *parts = &self->parts;
 
     return stop_signal_watch(self->loop, parts->stop_fd) == 0
+        && service_notify_watch(self->loop) == 0
         && watch(self, self->pump_fd, on_pump)
         && watch(self, zsock_fd(event_publisher_socket(parts->publisher)), on_bus)
         && watch(self, zsock_fd(list_commands_socket(parts->commands)), on_bus)

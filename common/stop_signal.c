@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 int stop_signal_open(void)
 {
@@ -12,6 +13,7 @@ int stop_signal_open(void)
     sigemptyset(&stops);
     sigaddset(&stops, SIGINT);
     sigaddset(&stops, SIGTERM);
+    sigaddset(&stops, SIGUSR1);
     int rc = pthread_sigmask(SIG_BLOCK, &stops, NULL);
     if (rc != 0)
         return -rc;
@@ -19,6 +21,13 @@ int stop_signal_open(void)
     zsys_handler_set(NULL);
     int fd = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
     return fd < 0 ? -errno : fd;
+}
+
+int stop_signal_take(int fd)
+{
+    struct signalfd_siginfo info;
+
+    return read(fd, &info, sizeof info) == (ssize_t) sizeof info ? (int) info.ssi_signo : 0;
 }
 
 static int on_stop(zloop_t *loop, zmq_pollitem_t *item, void *arg)

@@ -12,6 +12,7 @@
 #include "gateway.h"
 #include "http_server.h"
 #include "log.h"
+#include "service_notify.h"
 #include "stop_signal.h"
 
 /* Everything main() owns. */
@@ -95,7 +96,9 @@ static int run(struct process *self)
         log_error("%s", why);
     } else {
         announce(&self->gateway);
+        service_notify_ready();
         zloop_start(self->loop);
+        service_notify_stopping();
     }
     gateway_close(&self->gateway);
     return rc;
@@ -123,7 +126,8 @@ int main(int argc, char **argv)
 
     int stop_fd = stop_signal_open();
     self.loop = stop_fd < 0 ? NULL : zloop_new();
-    if (!self.loop || stop_signal_watch(self.loop, stop_fd) < 0) {
+    if (!self.loop || stop_signal_watch(self.loop, stop_fd) < 0
+        || service_notify_watch(self.loop) < 0) {
         log_error("cannot start: %s", strerror(errno));
         return 1;
     }
