@@ -111,17 +111,16 @@ static void finish(struct call *call, int rc)
     pthread_cond_signal(&call->done);
 }
 
-/* Send id, delimiter and question.  Returns 0, or -EAGAIN when no peer is there. */
-static int send_question(bus_client_t *self, struct call *call)
+/* Send id, delimiter and question, if a peer is there. */
+static void send_question(bus_client_t *self, struct call *call)
 {
     void *socket = zsock_resolve(self->socket);
 
     if (zmq_send(socket, &call->id, sizeof call->id, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
-        return -EAGAIN;
+        return;
     zmq_send(socket, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE);    /* the parts of a message go together */
     zmq_send(socket, call->question, call->size, ZMQ_DONTWAIT);
     call->sent++;
-    return 0;
 }
 
 static void advance_call(bus_client_t *self, struct call *call, uint64_t now_ns)
@@ -129,20 +128,18 @@ static void advance_call(bus_client_t *self, struct call *call, uint64_t now_ns)
     uint64_t age_ms = (now_ns - call->began_ns) / NS_PER_MS;
 
     if (age_ms >= BUS_CALL_MS)
-        finish(call, -ETIMEDOUT);
-    else if (call->sent == 0 && send_question(self, call) < 0 && age_ms >= BUS_CONNECT_MS)
-        finish(call, -EHOSTUNREACH);
-    else if (call->sent == 1 && age_ms >= BUS_CALL_MS / 2)
+        finish(call, call->sent > 0 ? -ETIMEDOUT : -EHOSTUNREACH);
+    else if (call->sent == 0 || (call->sent == 1 && age_ms >= BUS_CALL_MS / 2))
         send_question(self, call);
 }
 
 /* Send and end what is due.  Returns true while a question is waiting. */
 static bool advance(bus_client_t *self)
 {
-    uint64_t now_ns = clock_monotonic_ns();
     bool is_waiting = false;
 
     pthread_mutex_lock(&self->lock);
+    uint64_t now_ns = clock_monotonic_ns();     /* behind the lock: no call began later */
     for (struct call *call = self->calls; call; call = call->next) {
         if (!call->is_done)
             advance_call(self, call, now_ns);

@@ -10,7 +10,6 @@
 #include <czmq.h>
 
 #define BUS_CALL_MS 1000        /* a question takes no longer, answered or not */
-#define BUS_CONNECT_MS 300      /* a peer that is not there by then is away */
 
 typedef struct bus_client bus_client_t;
 

@@ -17,6 +17,7 @@ static inline void full_collector(struct collector_state *state, const char *id)
     status->boot_id = 0xabc;
     strcpy(status->version, "0.1.0");
     strcpy(status->source, "tc");
+    status->next_seq = 1001;
     status->clock_ns = 100000000000;
     status->started_ns = 40000000000;
     for (unsigned i = 0; i < STATUS_COUNTERS; i++) {
@@ -29,7 +30,7 @@ static inline void full_collector(struct collector_state *state, const char *id)
     status->losses[0] = (struct loss) { "ring", 1, 2, 3 };
     status->losses[1] = (struct loss) { "bus", 10, 20, 30 };
     status->interface_count = 2;
-    status->interfaces[0] = (struct interface_state) { "eth0", 7, true, "" };
+    status->interfaces[0] = (struct interface_state) { "eth0", 2, true, "" };
     status->interfaces[1] = (struct interface_state) { "wlan0", 0, false, "no such \"device\"" };
     status->blacklist = (struct list_state) { 5, 6 };
     status->whitelist = (struct list_state) { 7, 8 };
@@ -62,8 +63,8 @@ static inline void full_top(struct top_rows *top, unsigned first)
     }
 }
 
-/* With `collectors` of them, called "c0", "c1", ...  From malloc; latest_put() or snapshot_clear() and
- * free() end it. */
+/* With `collectors` of them, called "c0", "c1", ...  From malloc; latest_put()
+ * or snapshot_clear() and free() end it. */
 static inline struct snapshot *full_snapshot(uint32_t collectors)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);
@@ -99,7 +100,7 @@ static inline struct snapshot *full_snapshot(uint32_t collectors)
     flow->protocol = 6;
     flow->ip_version = 4;
     flow->tcp_flags = PACKET_TCP_SYN | PACKET_TCP_ACK;
-    flow->ifindex = 7;
+    flow->ifindex = 2;
     strcpy(flow->collector_id, "c0");
     flow->first_unix_ns = 1700000000000000000;
     flow->last_unix_ns = 1700000000250000000;

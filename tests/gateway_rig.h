@@ -66,9 +66,11 @@ static inline void rig_init(struct rig *self)
 
 static inline int rig_on_stop(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
+    eventfd_t value;
+
     (void) loop;
-    (void) item;
     (void) arg;
+    eventfd_read(item->fd, &value);
     return -1;
 }
 
@@ -108,12 +110,12 @@ static inline void rig_stop(struct rig *self)
 
 /* ---- its peers ---- */
 
-static inline void rig_bind(struct rig *self, struct bound_socket *bound, int type, const char *name)
-{
-    char endpoint[128];
+static inline void rig_bind(struct rig *self, struct bound_socket *bound,
+                            int type, const char *name) {
+  char endpoint[128];
 
-    ck_assert_int_eq(zsock_setup_endpoint(endpoint, self->folder.path, name), 0);
-    ck_assert_int_eq(zsock_setup_bind(bound, type, endpoint, 1000), 0);
+  ck_assert_int_eq(zsock_setup_endpoint(endpoint, self->folder.path, name), 0);
+  ck_assert_int_eq(zsock_setup_bind(bound, type, endpoint, 1000), 0);
 }
 
 static inline void rig_serve(zsock_t *pipe, void *arg)
@@ -305,14 +307,15 @@ static inline struct rig_answer rig_get(const struct rig *self, const char *path
 }
 
 /* POST of JSON. */
-static inline struct rig_answer rig_post(const struct rig *self, const char *path, const char *headers,
-                                         const char *body)
-{
-    char all[1024];
+static inline struct rig_answer rig_post(const struct rig *self,
+                                         const char *path, const char *headers,
+                                         const char *body) {
+  char all[1024];
 
-    snprintf(all, sizeof all, "%sContent-Type: application/json\r\nContent-Length: %zu\r\n", headers,
-             strlen(body));
-    return rig_request(self, "POST", path, all, body);
+  snprintf(all, sizeof all,
+           "%sContent-Type: application/json\r\nContent-Length: %zu\r\n",
+           headers, strlen(body));
+  return rig_request(self, "POST", path, all, body);
 }
 
 /* Read from `fd` into `text` until `wanted` is there, else fail.  `text` keeps everything. */

@@ -92,21 +92,25 @@ START_TEST(a_cross_site_request_changes_nothing_even_with_the_token)
 }
 END_TEST
 
-static const struct { const char *peer, *forwarded_for, *client; bool is_unlimited; } FORWARDED[] = {
-    { "192.168.1.20", NULL, "192.168.1.20", false },
-    { "192.168.1.20", "1.2.3.4", "192.168.1.20", false },   /* not from a proxy of ours: not believed */
-    { "10.1.1.1", "1.2.3.4", "1.2.3.4", false },
-    { "10.1.1.1", "6.6.6.6, 1.2.3.4,10.2.2.2", "1.2.3.4", false },
-    { "10.1.1.1", "127.0.0.1", "127.0.0.1", false },
-    { "10.1.1.1", "2001:db8::7", "2001:db8::7", false },
-    { "10.1.1.1", "[2001:db8::7]:4711", "2001:db8::7", false },
-    { "10.1.1.1", "1.2.3.4:4711", "1.2.3.4", false },
-    { "10.1.1.1", "10.2.2.2", "10.2.2.2", true },
-    { "10.1.1.1", "nonsense", "10.1.1.1", true },
-    { "10.1.1.1", "1.2.3.4,", "10.1.1.1", true },
-    { "10.1.1.1", NULL, "10.1.1.1", true },
-    { "127.0.0.9", NULL, "127.0.0.9", true },
-    { "127.0.0.1", NULL, "127.0.0.1", true },
+static const struct {
+  const char *peer, *forwarded_for, *client;
+  bool is_unlimited;
+} FORWARDED[] = {
+    {"192.168.1.20", NULL, "192.168.1.20", false},
+    {"192.168.1.20", "1.2.3.4", "192.168.1.20",
+     false}, /* not from a proxy of ours: not believed */
+    {"10.1.1.1", "1.2.3.4", "1.2.3.4", false},
+    {"10.1.1.1", "6.6.6.6, 1.2.3.4,10.2.2.2", "1.2.3.4", false},
+    {"10.1.1.1", "127.0.0.1", "127.0.0.1", false},
+    {"10.1.1.1", "2001:db8::7", "2001:db8::7", false},
+    {"10.1.1.1", "[2001:db8::7]:4711", "2001:db8::7", false},
+    {"10.1.1.1", "1.2.3.4:4711", "1.2.3.4", false},
+    {"10.1.1.1", "10.2.2.2", "10.2.2.2", true},
+    {"10.1.1.1", "nonsense", "10.1.1.1", true},
+    {"10.1.1.1", "1.2.3.4,", "10.1.1.1", true},
+    {"10.1.1.1", NULL, "10.1.1.1", true},
+    {"127.0.0.9", NULL, "127.0.0.9", true},
+    {"127.0.0.1", NULL, "127.0.0.1", true},
 };
 
 START_TEST(the_client_is_the_last_address_that_is_no_proxy)
