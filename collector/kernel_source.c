@@ -187,7 +187,7 @@ static void adopt_maps(kernel_source_t *self, int ret_old[], size_t old_count)
  * lists file corrects what does not fit. */
 static void copy_entries(int from, int to, size_t key_size, size_t value_size)
 {
-    uint8_t key[32], next[32], value[256];
+    uint8_t key[32] = { 0 }, next[32], value[256];
     bool first = true;
 
     assert(key_size <= sizeof key && value_size <= sizeof value);
