@@ -63,12 +63,10 @@ static enum packet_action decide(mock_source_t *self, const struct packet_record
         return PACKET_SSH;
     if (cached->generation != generation
         || (cached->until_ns != 0 && record->first_ns >= cached->until_ns)) {
-        uint64_t next_ns = ip_list_next_expiry(self->lists);
         cached->action = ip_list_verdict(self->lists, record->src_addr, record->dst_addr,
                                          record->first_ns, &cached->match);
         cached->generation = generation;
-        /* What has expired stays in the lists for up to a second: then do not trust the cache. */
-        cached->until_ns = next_ns != 0 && next_ns <= record->first_ns ? 1 : next_ns;
+        cached->until_ns = ip_list_next_expiry(self->lists);
     }
     if (cached->match != IP_LIST_NO_MATCH)
         ip_list_count_hits(self->lists, cached->match, record->packets, record->bytes,
