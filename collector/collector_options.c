@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,6 +91,31 @@ static int take_speed(const char *value, void *arg, char *why, size_t why_size)
     return -EINVAL;
 }
 
+static int take_doctor(const char *value, void *arg, char *why, size_t why_size)
+{
+    (void) value, (void) why, (void) why_size;
+    ((struct collector_options *) arg)->doctor = true;
+    return 0;
+}
+
+/* Packages know the name of a user, not its number. */
+static int take_user(const char *value, void *arg, char *why, size_t why_size)
+{
+    struct config_numbers *users = &((struct collector_options *) arg)->users;
+    const struct passwd *user = getpwnam(value);
+
+    if (!user) {
+        snprintf(why, why_size, "\"%.60s\" is no user of this system", value);
+        return -EINVAL;
+    }
+    if (users->size == CONFIG_MAX_ITEMS) {
+        snprintf(why, why_size, "is there too often: at most %d users", CONFIG_MAX_ITEMS);
+        return -EINVAL;
+    }
+    users->items[users->size++] = user->pw_uid;
+    return 0;
+}
+
 const struct command_option COLLECTOR_OPTIONS[] = {
     { "mock", NULL, "synthetic traffic instead of an interface; needs no privileges", take_mock },
     { "mock-rate", "N", "packets per second, or \"max\" (default: 20 and a burst every 15 s)",
@@ -99,8 +125,22 @@ const struct command_option COLLECTOR_OPTIONS[] = {
     { "replay", "FILE", "send the batches of a recorded FILE again, exactly as they were",
       take_replay },
     { "replay-speed", "X", "times the recorded pace, or \"max\" (default: 1)", take_speed },
+    { "allow-user", "NAME", "let this user change the lists, as bus.command_uids does; may be "
+      "repeated", take_user },
+    { "doctor", NULL, "say what this machine has and lacks for NTC, and end", take_doctor },
     { NULL, NULL, NULL, NULL },
 };
+
+int collector_options_grant(const struct collector_options *self, struct config *config)
+{
+    struct config_numbers *uids = &config->bus.command_uids;
+
+    if (self->users.size > CONFIG_MAX_ITEMS - uids->size)
+        return -ENOSPC;
+    memcpy(&uids->items[uids->size], self->users.items, self->users.size * sizeof uids->items[0]);
+    uids->size += self->users.size;
+    return 0;
+}
 
 static bool is_same_file(const char *a, const char *b)
 {

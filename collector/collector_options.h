@@ -14,6 +14,8 @@ struct collector_options {
     double replay_speed;        /* REPLAY_UNPACED or a factor */
     const char *needs_mock;     /* the option that makes sense only with --mock, if it was given */
     const char *needs_replay;
+    bool doctor;                /* say what this machine has and lacks, then end */
+    struct config_numbers users;        /* uids that may change the lists, beside the configured */
 };
 
 /* What stands when nothing is said. */
@@ -21,6 +23,10 @@ struct collector_options {
 
 /* The table for command_line_read(); its `arg` is a struct collector_options. */
 extern const struct command_option COLLECTOR_OPTIONS[];
+
+/* Add the users of the command line to `config->bus.command_uids`.
+ * Returns 0, or -ENOSPC when there is no room for all of them. */
+int collector_options_grant(const struct collector_options *self, struct config *config);
 
 /* Check what concerns several options together.
  * Returns 0, or -EINVAL with a sentence in `why`. */

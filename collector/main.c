@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "collector.h"
+#include "doctor.h"
 #include "log.h"
 #include "stop_signal.h"
 
@@ -32,6 +33,13 @@ int main(int argc, char **argv)
         fprintf(stderr, "ntc-collector: %s\n", why);
         return 2;
     }
+    if (collector_options_grant(&self.options, &self.config) != 0) {
+        fprintf(stderr, "ntc-collector: --allow-user and bus.command_uids name more than %d users "
+                "together\n", CONFIG_MAX_ITEMS);
+        return 2;
+    }
+    if (self.options.doctor)
+        return doctor_examine(&self.config, stdout) == 0 ? 0 : 1;
     signal(SIGXFSZ, SIG_IGN);   /* a file size limit is an error to tell, not a reason to die */
     int stop_fd = stop_signal_open();
     if (stop_fd < 0) {

@@ -102,6 +102,11 @@ static int link_kind_of(unsigned type)
     }
 }
 
+bool tc_attachment_can_watch(unsigned link_type)
+{
+    return link_kind_of(link_type) >= 0;
+}
+
 static int attach_direction(const tc_attachment_t *self, uint32_t ifindex, enum link_kind link,
                             enum packet_direction direction)
 {

@@ -11,6 +11,9 @@
 
 typedef struct tc_attachment tc_attachment_t;
 
+/* Can an interface of this link type (ARPHRD_*) be watched? */
+bool tc_attachment_can_watch(unsigned link_type);
+
 /* Open the rtnetlink socket and remember the patterns (names and globs; none = the device of the
  * default route, IPv4 first, followed when the route moves).  Nothing is attached yet.
  * Returns 0 or -errno. */
