@@ -407,7 +407,7 @@ def test_garbage_on_the_query_socket_is_answered_or_dropped(fake_ntc):
     assert process.popen.poll() is None, process.log()
     assert process.rss_bytes() - rss < 8 << 20
     collector.publish([Record()])
-    fake_ntc.settle()
+    assert fake_ntc.settle().bad_messages > 200
     assert ask(fake_ntc.endpoint("queries"), ntc_pb2.TableQuery(request_id=5),
                ntc_pb2.TablePage).total == 1
 

@@ -741,7 +741,7 @@ def test_the_page_is_there_and_needs_nothing_from_elsewhere(web):
     assert page.status == 200 and page.headers["Content-Type"].startswith("text/html")
     for link in re.findall(r'(?:src|href)="([^"]+)"', page.text):
         assert not link.startswith(("http:", "https:", "//", "/"))      # works below a base path
-        assert web.get("/" + link).status == 200, link
+        assert web.get(urllib.parse.urljoin("/", link)).status == 200, link
 
 
 def test_everything_moves_below_a_base_path(mock_ntc):
