@@ -15,6 +15,7 @@ struct connection_cap {
     uint32_t per_address;
     int end;
     struct takeover_peer *known;    /* by descriptor, as of the last look; all zeros = none */
+    bool *is_new;                   /* by descriptor: was not there at the look before */
 };
 
 connection_cap_t *connection_cap_new(int end, uint32_t per_address, const access_t *access)
@@ -29,7 +30,8 @@ connection_cap_t *connection_cap_new(int end, uint32_t per_address, const access
     self->per_address = per_address;
     self->end = end;
     self->known = calloc((size_t) end, sizeof *self->known);
-    if (!self->known)
+    self->is_new = calloc((size_t) end, sizeof *self->is_new);
+    if (!self->known || !self->is_new)
         connection_cap_destroy(&self);
     return self;
 }
@@ -41,6 +43,7 @@ void connection_cap_destroy(connection_cap_t **self_p)
         return;
     pthread_mutex_destroy(&(*self_p)->lock);
     free((*self_p)->known);
+    free((*self_p)->is_new);
     free(*self_p);
     *self_p = NULL;
 }
@@ -74,16 +77,27 @@ static void turn_away(int fd)
     shutdown(fd, SHUT_RDWR);
 }
 
-void connection_cap_enforce(connection_cap_t *self, uint16_t port)
+/* See who is there now, and who was not the last time. */
+static void look(connection_cap_t *self, uint16_t port)
 {
-    pthread_mutex_lock(&self->lock);
     for (int fd = 0; fd < self->end; fd++) {
         struct takeover_peer peer = { 0 };
         socket_takeover_peer(fd, port, &peer);
-        bool is_new = peer.port != 0 && memcmp(&peer, &self->known[fd], sizeof peer) != 0;
+        self->is_new[fd] = peer.port != 0 && memcmp(&peer, &self->known[fd], sizeof peer) != 0;
         self->known[fd] = peer;
-        if (is_new && count(self, peer.addr) > self->per_address && !is_unlimited(self, peer.addr))
-            turn_away(fd);
+    }
+}
+
+void connection_cap_enforce(connection_cap_t *self, uint16_t port)
+{
+    pthread_mutex_lock(&self->lock);
+    look(self, port);
+    for (int fd = 0; fd < self->end; fd++) {
+        uint32_t addr = self->known[fd].addr;
+        if (!self->is_new[fd] || count(self, addr) <= self->per_address || is_unlimited(self, addr))
+            continue;
+        turn_away(fd);
+        self->known[fd] = (struct takeover_peer) { 0 };
     }
     pthread_mutex_unlock(&self->lock);
 }

@@ -1,7 +1,7 @@
 /* gateway - the parts of the process and how they hang together.
  *
- * The reactor's thread receives and asks on the bus; civetweb's threads answer requests from what is
- * here; one thread serves live events.
+ * The reactor's thread receives and asks on the bus; civetweb's threads answer requests from what
+ * is here; one thread serves live events.
  */
 #ifndef GATEWAY_H
 #define GATEWAY_H

@@ -52,7 +52,7 @@ static void raise_descriptor_limit(const struct config *config)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* A heap for each of many threads would cost more than it gains, and large answers go back at once. */
+/* A heap for each of many threads would cost more than it gains; large answers go back at once. */
 static void keep_memory_small(void)
 {
     mallopt(M_ARENA_MAX, 2);

@@ -62,7 +62,8 @@ static void put_name(struct page *self, const char *name, int collector, const c
     text_buffer_puts(self->text, "}");
 }
 
-#define LABELS(...) ((const char *const[]) { __VA_ARGS__ __VA_OPT__(,) NULL })
+#define LABELS(...) ((const char *const[]) { __VA_ARGS__, NULL })
+#define NO_LABELS ((const char *const[]) { NULL })
 
 static void put_whole(struct page *self, const char *name, int collector, const char *const *labels,
                       uint64_t value)
@@ -86,7 +87,7 @@ static void put_real(struct page *self, const char *name, int collector, const c
 static void gauge(struct page *self, const char *name, const char *help, double value)
 {
     family(self, name, "gauge", help);
-    put_real(self, name, -1, LABELS(), value);
+    put_real(self, name, -1, NO_LABELS, value);
 }
 
 static void write_whole(struct page *self)
@@ -100,7 +101,7 @@ static void write_whole(struct page *self)
     gauge(self, "ntc_sse_clients", "Clients for live events.", self->input->sse_clients);
     family(self, "ntc_sse_missed_events_total", "counter",
            "Events that clients were told they missed.");
-    put_whole(self, "ntc_sse_missed_events_total", -1, LABELS(), self->input->sse_missed);
+    put_whole(self, "ntc_sse_missed_events_total", -1, NO_LABELS, self->input->sse_missed);
     if (self->input->view.state == PEER_AWAY)
         return;
     gauge(self, "ntc_packets_per_second", "Packets per second over the last minute.",
@@ -157,20 +158,20 @@ static void write_ledger(struct page *self)
     write_losses(self, "ntc_lost_bytes_total", "Bytes that were not accounted, by stage.", true);
     family(self, "ntc_ledger_difference_packets", "gauge", "Packets the ledger cannot explain.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
-        put_real(self, "ntc_ledger_difference_packets", (int) c, LABELS(),
+        put_real(self, "ntc_ledger_difference_packets", (int) c, NO_LABELS,
                  (double) self->totals[c].difference_packets);
     family(self, "ntc_ledger_in_flight_packets", "gauge", "Packets counted and not yet accounted.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
-        put_whole(self, "ntc_ledger_in_flight_packets", (int) c, LABELS(),
+        put_whole(self, "ntc_ledger_in_flight_packets", (int) c, NO_LABELS,
                   self->totals[c].in_flight_packets);
     family(self, "ntc_unparsed_packets_total", "counter",
            "Packets whose addresses could not be read.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
-        put_whole(self, "ntc_unparsed_packets_total", (int) c, LABELS(),
+        put_whole(self, "ntc_unparsed_packets_total", (int) c, NO_LABELS,
                   self->snapshot->collectors[c].status.unparsed_packets);
     family(self, "ntc_not_ip_packets_total", "counter", "Packets that are not IP.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
-        put_whole(self, "ntc_not_ip_packets_total", (int) c, LABELS(),
+        put_whole(self, "ntc_not_ip_packets_total", (int) c, NO_LABELS,
                   self->snapshot->collectors[c].status.not_ip_packets);
 }
 
@@ -211,7 +212,8 @@ static void write_collectors(struct page *self)
 {
     family(self, "ntc_collector_up", "gauge", "1 while the aggregator hears the collector.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
-        put_whole(self, "ntc_collector_up", (int) c, LABELS(), !self->snapshot->collectors[c].away);
+        put_whole(self, "ntc_collector_up", (int) c, NO_LABELS,
+                  !self->snapshot->collectors[c].away);
     write_interfaces(self);
     write_lists(self);
 }

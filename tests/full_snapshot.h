@@ -63,8 +63,8 @@ static inline void full_top(struct top_rows *top, unsigned first)
     }
 }
 
-/* With `collectors` of them, called "c0", "c1", ...  From malloc; latest_put()
- * or snapshot_clear() and free() end it. */
+/* With `collectors` of them, called "c0", "c1", ...  From malloc; latest_put() or snapshot_clear()
+ * and free() end it. */
 static inline struct snapshot *full_snapshot(uint32_t collectors)
 {
     struct snapshot *snapshot = calloc(1, sizeof *snapshot);

@@ -35,6 +35,7 @@ struct rig_peer {
 struct rig {
     struct bus_folder folder;
     struct config config;
+    const char *ui_path;        /* NULL = the plain page */
     struct gateway gateway;
     zloop_t *loop;
     pthread_t thread;
@@ -90,7 +91,7 @@ static inline void rig_start(struct rig *self)
     zsys_handler_set(NULL);
     signal(SIGPIPE, SIG_IGN);
     self->loop = zloop_new();
-    int rc = gateway_open(&self->gateway, self->loop, &self->config, NULL, why);
+    int rc = gateway_open(&self->gateway, self->loop, &self->config, self->ui_path, why);
     ck_assert_msg(rc == 0, "%s", why);
     zloop_poller(self->loop, &item, rig_on_stop, NULL);
     ck_assert_int_eq(pthread_create(&self->thread, NULL, rig_run, self), 0);
@@ -110,12 +111,13 @@ static inline void rig_stop(struct rig *self)
 
 /* ---- its peers ---- */
 
-static inline void rig_bind(struct rig *self, struct bound_socket *bound,
-                            int type, const char *name) {
-  char endpoint[128];
+static inline void rig_bind(struct rig *self, struct bound_socket *bound, int type,
+                            const char *name)
+{
+    char endpoint[128];
 
-  ck_assert_int_eq(zsock_setup_endpoint(endpoint, self->folder.path, name), 0);
-  ck_assert_int_eq(zsock_setup_bind(bound, type, endpoint, 1000), 0);
+    ck_assert_int_eq(zsock_setup_endpoint(endpoint, self->folder.path, name), 0);
+    ck_assert_int_eq(zsock_setup_bind(bound, type, endpoint, 1000), 0);
 }
 
 static inline void rig_serve(zsock_t *pipe, void *arg)
@@ -307,15 +309,14 @@ static inline struct rig_answer rig_get(const struct rig *self, const char *path
 }
 
 /* POST of JSON. */
-static inline struct rig_answer rig_post(const struct rig *self,
-                                         const char *path, const char *headers,
-                                         const char *body) {
-  char all[1024];
+static inline struct rig_answer rig_post(const struct rig *self, const char *path,
+                                         const char *headers, const char *body)
+{
+    char all[1024];
 
-  snprintf(all, sizeof all,
-           "%sContent-Type: application/json\r\nContent-Length: %zu\r\n",
-           headers, strlen(body));
-  return rig_request(self, "POST", path, all, body);
+    snprintf(all, sizeof all, "%sContent-Type: application/json\r\nContent-Length: %zu\r\n",
+             headers, strlen(body));
+    return rig_request(self, "POST", path, all, body);
 }
 
 /* Read from `fd` into `text` until `wanted` is there, else fail.  `text` keeps everything. */

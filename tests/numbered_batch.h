@@ -11,8 +11,7 @@ static inline struct packet_record numbered_record(uint8_t host, uint16_t port)
     return record_tcp(PACKET_TCP_ACK, 0xc0000200u + host, port, 0xc6336401, 443, 1000000000);
 }
 
-/* Cut a batch of `count` records of `host`, numbered from `seq`, each with its
- * number as its port. */
+/* Cut a batch of `count` records of `host`, numbered from `seq`, the number as the port. */
 static inline const struct packet_view *numbered_batch(struct record_stream *stream, uint64_t seq,
                                                        uint32_t count, uint8_t host)
 {

@@ -85,31 +85,32 @@ static void fill_page(const struct fake_list *list, const struct list_request *r
     reply->total = list->entries;
 }
 
-static void answer_list(const uint8_t *question, size_t size,
-                        uint8_t **ret_answer, size_t *ret_size, void *arg) {
-  struct fake_list *list = arg;
-  struct list_request request;
-  struct list_reply reply = {0};
+static void answer_list(const uint8_t *question, size_t size, uint8_t **ret_answer,
+                        size_t *ret_size, void *arg)
+{
+    struct fake_list *list = arg;
+    struct list_request request;
+    struct list_reply reply = { 0 };
 
-  ck_assert_int_eq(list_request_decode(&request, question, size), 0);
-  reply.request_id = request.request_id;
-  if (request.op == LIST_OP_LIST) {
-    if (list->changes > 0) {
-      list->changes--;
-      list->version++;
+    ck_assert_int_eq(list_request_decode(&request, question, size), 0);
+    reply.request_id = request.request_id;
+    if (request.op == LIST_OP_LIST) {
+        if (list->changes > 0) {
+            list->changes--;
+            list->version++;
+        }
+        fill_page(list, &request, &reply);
+    } else {
+        list->last = request;
+        list->asked++;
+        reply.code = list->code;
+        if (list->error)
+            strcpy(reply.error, list->error);
+        strcpy(reply.prefix, request.prefix);
     }
-    fill_page(list, &request, &reply);
-  } else {
-    list->last = request;
-    list->asked++;
-    reply.code = list->code;
-    if (list->error)
-      strcpy(reply.error, list->error);
-    strcpy(reply.prefix, request.prefix);
-  }
-  reply.list_version = list->version;
-  ck_assert_int_eq(list_reply_encode(&reply, ret_answer, ret_size), 0);
-  list_reply_clear(&reply);
+    reply.list_version = list->version;
+    ck_assert_int_eq(list_reply_encode(&reply, ret_answer, ret_size), 0);
+    list_reply_clear(&reply);
 }
 
 /* Asks in HTTP/1.0, as nginx does by default: it has no chunks. */
@@ -241,13 +242,14 @@ START_TEST(what_the_collector_says_is_told)
 END_TEST
 
 /* A wedged collector: the questions before do not spoil the ones after it has come back. */
-static void answer_never(const uint8_t *question, size_t size,
-                         uint8_t **ret_answer, size_t *ret_size, void *arg) {
-  (void)question;
-  (void)size;
-  (void)ret_answer;
-  (void)ret_size;
-  (void)arg;
+static void answer_never(const uint8_t *question, size_t size, uint8_t **ret_answer,
+                         size_t *ret_size, void *arg)
+{
+    (void) question;
+    (void) size;
+    (void) ret_answer;
+    (void) ret_size;
+    (void) arg;
 }
 
 START_TEST(a_collector_that_hangs_costs_one_second_and_nothing_later)
@@ -320,8 +322,7 @@ START_TEST(a_question_under_way_does_not_hold_up_the_stop)
     rig_start(&rig);
     int fd = rig_connect(&rig);
     rig_send(fd, "GET /blacklist HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    usleep(50000); /* it may have been sent by now; the stop must be quick
-                      either way */
+    usleep(50000);          /* it may have been sent by now: the stop must be quick either way */
     uint64_t began_ns = clock_monotonic_ns();
     rig_stop(&rig);
     ck_assert_uint_lt((clock_monotonic_ns() - began_ns) / NS_PER_MS, 500);

@@ -28,11 +28,9 @@ START_TEST(every_answer_has_the_security_headers_and_a_length)
                                          "/a%2fb" };
     static const char *const HEADERS[] = {
         "\r\nContent-Security-Policy: default-src 'self'",
-        "\r\nX-Content-Type-Options: nosniff\r\n",
-        "\r\nX-Frame-Options: DENY\r\n",
+        "\r\nX-Content-Type-Options: nosniff\r\n", "\r\nX-Frame-Options: DENY\r\n",
         "\r\nReferrer-Policy: no-referrer\r\n",
-        "\r\nContent-Length: ",
-        "\r\nCache-Control: no-",
+        "\r\nContent-Length: ", "\r\nCache-Control: no-",
     };
 
     for (size_t i = 0; i < sizeof PATHS / sizeof PATHS[0]; i++) {
@@ -45,40 +43,17 @@ START_TEST(every_answer_has_the_security_headers_and_a_length)
 }
 END_TEST
 
-static const struct { const char *path; int status;
-} PATHS[] = {
-    {"/healthz", 200},
-    {"/healthz/", 404},
-    {"/healthzz", 404},
-    {"/healthz?", 200},
-    {"/API/summary", 404},
-    {"/api", 404},
-    {"/api/summary/x", 404},
-    {"//healthz", 400},
-    {"/api/../healthz", 400},
-    {"/./healthz", 400},
-    {"/..", 400},
-    {"/api/.", 400},
-    {"/api%2fsummary", 400},
-    {"/%2e%2e/etc/passwd", 400},
-    {"/api/%2e%2e/healthz", 400},
-    {"/health%7a", 400},
-    {"/a\\b", 400},
-    {"/a%00b", 400},
-    {"/a%0d%0aX:1", 400},
-    {"/favicon.ico", 404},
-    {"/.htpasswd", 404},
-    {"/index.php", 404},
-    {"/x.cgi", 404},
-    {"/blacklist?ip=1.2.3.4", 400},
-    {"/api/history?seconds=0", 400},
-    {"/api/flows?limit=1001", 400},
-    {"/api/flows?bytes=1", 400},
-    {"/api/flows?sort=size", 400},
-    {"/api/flows?offset=9999&limit=2", 400},
-    {"/api/ips?port=80", 400},
-    {"/events?ip=1", 400},
-    {"/events?proto=%zz", 400},
+static const struct { const char *path; int status; } PATHS[] = {
+    { "/healthz", 200 }, { "/healthz/", 404 }, { "/healthzz", 404 }, { "/healthz?", 200 },
+    { "/API/summary", 404 }, { "/api", 404 }, { "/api/summary/x", 404 }, { "//healthz", 400 },
+    { "/api/../healthz", 400 }, { "/./healthz", 400 }, { "/..", 400 }, { "/api/.", 400 },
+    { "/api%2fsummary", 400 }, { "/%2e%2e/etc/passwd", 400 }, { "/api/%2e%2e/healthz", 400 },
+    { "/health%7a", 400 }, { "/a\\b", 400 }, { "/a%00b", 400 }, { "/a%0d%0aX:1", 400 },
+    { "/favicon.ico", 404 }, { "/.htpasswd", 404 }, { "/index.php", 404 }, { "/x.cgi", 404 },
+    { "/blacklist?ip=1.2.3.4", 400 }, { "/api/history?seconds=0", 400 },
+    { "/api/flows?limit=1001", 400 }, { "/api/flows?bytes=1", 400 },
+    { "/api/flows?sort=size", 400 }, { "/api/flows?offset=9999&limit=2", 400 },
+    { "/api/ips?port=80", 400 }, { "/events?ip=1", 400 }, { "/events?proto=%zz", 400 },
 };
 
 START_TEST(paths_and_parameters_are_taken_exactly)
@@ -92,17 +67,13 @@ START_TEST(paths_and_parameters_are_taken_exactly)
 }
 END_TEST
 
-static const struct { const char *method, *path, *allow;
-} METHODS[] = {
-    {"POST", "/metrics", "GET, HEAD"},
-    {"DELETE", "/api/summary", "GET, HEAD"},
-    {"OPTIONS", "/blacklist", "GET, HEAD, POST, DELETE"},
-    {"PUT", "/whitelist", "GET, HEAD, POST, DELETE"},
-    {"PATCH", "/events", "GET, HEAD"},
-    {"GET", "/api/login", "POST"},
-    {"PROPFIND", "/healthz", "GET, HEAD"},
-    {"LOCK", "/blacklist", "GET, HEAD, POST, DELETE"},
-    {"POST", "/", "GET, HEAD"},
+static const struct { const char *method, *path, *allow; } METHODS[] = {
+    { "POST", "/metrics", "GET, HEAD" }, { "DELETE", "/api/summary", "GET, HEAD" },
+    { "OPTIONS", "/blacklist", "GET, HEAD, POST, DELETE" },
+    { "PUT", "/whitelist", "GET, HEAD, POST, DELETE" },
+    { "PATCH", "/events", "GET, HEAD" }, { "GET", "/api/login", "POST" },
+    { "PROPFIND", "/healthz", "GET, HEAD" }, { "LOCK", "/blacklist", "GET, HEAD, POST, DELETE" },
+    { "POST", "/", "GET, HEAD" },
 };
 
 START_TEST(other_methods_are_told_which_there_are)
@@ -134,79 +105,45 @@ START_TEST(head_is_get_without_a_body)
 }
 END_TEST
 
-#define BLACKLIST                                                              \
-  "POST /blacklist HTTP/1.1\r\nConnection: close\r\nContent-Type: "            \
-  "application/json\r\n"
+#define POST_LIST "POST /blacklist HTTP/1.1\r\nConnection: close\r\n"
+#define BLACKLIST POST_LIST "Content-Type: application/json\r\n"
 
-static const struct { const char *request; int status;
-} REQUESTS[] = {
-    {"GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", 400},
-    {"GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: "
-     "localhost\r\nConnection: close\r\n\r\n",
-     400},
-    {"GET /healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
-     403},
-    {"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\nConnection: "
-     "close\r\n\r\n",
-     403},
-    {"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n", 200},
-    {"GARBAGE\r\n\r\n", 400},
-    {"GET /healthz HTTP/9.9\r\nHost: localhost\r\n\r\n", 505},
-    {BLACKLIST
-     "Host: localhost\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
-     400},
-    {BLACKLIST "Host: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: "
-               "chunked\r\n\r\n"
-               "2\r\n{}\r\n0\r\n\r\n",
-     400},
-    {BLACKLIST
-     "Host: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
-     413},
-    {BLACKLIST "Host: localhost\r\nContent-Length: -1\r\n\r\n", 411},
-    {BLACKLIST "Host: localhost\r\n\r\n", 411},
+static const struct { const char *request; int status; } REQUESTS[] = {
+    { "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", 400 },
+    { "GET /healthz HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n"
+      "Connection: close\r\n\r\n", 400 },
+    { "GET /healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", 403 },
+    { "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1.evil.example\r\nConnection: close\r\n\r\n", 403 },
+    { "GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n", 200 },
+    { "GARBAGE\r\n\r\n", 400 },
+    { "GET /healthz HTTP/9.9\r\nHost: localhost\r\n\r\n", 505 },
+    { BLACKLIST "Host: localhost\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 400 },
+    { BLACKLIST "Host: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "2\r\n{}\r\n0\r\n\r\n", 400 },
+    { BLACKLIST "Host: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n", 413 },
+    { BLACKLIST "Host: localhost\r\nContent-Length: -1\r\n\r\n", 411 },
+    { BLACKLIST "Host: localhost\r\n\r\n", 411 },
     /* what a page of another site can make a browser on this host send */
-    {BLACKLIST "Host: localhost\r\nOrigin: "
-               "http://evil.example\r\nContent-Length: 16\r\n\r\n"
-               "{\"ip\":\"1.2.3.4\"}",
-     403},
-    {BLACKLIST
-     "Host: evil.example\r\nContent-Length: 16\r\n\r\n{\"ip\":\"1.2.3.4\"}",
-     403},
-    {BLACKLIST "Host: localhost\r\nSec-Fetch-Site: "
-               "cross-site\r\nContent-Length: 16\r\n\r\n"
-               "{\"ip\":\"1.2.3.4\"}",
-     403},
-    {BLACKLIST "Host: localhost\r\nOrigin: null\r\nContent-Length: "
-               "16\r\n\r\n{\"ip\":\"1.2.3.4\"}",
-     403},
-    {BLACKLIST
-     "Host: 192.168.1.1\r\nContent-Length: 16\r\n\r\n{\"ip\":\"1.2.3.4\"}",
-     401},
-    {BLACKLIST
-     "Host: localhost\r\nX-Forwarded-For: 1.1.1.1\r\nContent-Length: 16\r\n\r\n"
-     "{\"ip\":\"1.2.3.4\"}",
-     401},
-    {"POST /blacklist HTTP/1.1\r\nHost: localhost\r\nConnection: "
-     "close\r\nContent-Type: text/plain\r\n"
-     "Content-Length: 16\r\n\r\n{\"ip\":\"1.2.3.4\"}",
-     415},
-    {"POST /blacklist HTTP/1.1\r\nHost: localhost\r\nConnection: "
-     "close\r\nContent-Type: text/plain\r\n"
-     "Origin: http://evil.example\r\nContent-Length: "
-     "16\r\n\r\n{\"ip\":\"1.2.3.4\"}",
-     403},
-    {"POST /blacklist HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-     "Content-Type: application/jsonx\r\nContent-Length: 2\r\n\r\n{}",
-     415},
-    {"DELETE /blacklist?ip=1.2.3.4 HTTP/1.1\r\nHost: localhost\r\nOrigin: "
-     "http://evil.example\r\n"
-     "Connection: close\r\n\r\n",
-     403},
-    {"POST /api/login HTTP/1.1\r\nHost: localhost\r\nOrigin: "
-     "http://evil.example\r\n"
-     "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: "
-     "close\r\n\r\n{}",
-     403},
+    { BLACKLIST "Host: localhost\r\nOrigin: http://evil.example\r\nContent-Length: 16\r\n\r\n"
+      "{\"ip\":\"1.2.3.4\"}", 403 },
+    { BLACKLIST "Host: evil.example\r\nContent-Length: 16\r\n\r\n{\"ip\":\"1.2.3.4\"}", 403 },
+    { BLACKLIST "Host: localhost\r\nSec-Fetch-Site: cross-site\r\nContent-Length: 16\r\n\r\n"
+      "{\"ip\":\"1.2.3.4\"}", 403 },
+    { BLACKLIST "Host: localhost\r\nOrigin: null\r\nContent-Length: 16\r\n\r\n"
+      "{\"ip\":\"1.2.3.4\"}", 403 },
+    { BLACKLIST "Host: 192.168.1.1\r\nContent-Length: 16\r\n\r\n{\"ip\":\"1.2.3.4\"}", 401 },
+    { BLACKLIST "Host: localhost\r\nX-Forwarded-For: 1.1.1.1\r\nContent-Length: 16\r\n\r\n"
+      "{\"ip\":\"1.2.3.4\"}", 401 },
+    { POST_LIST "Host: localhost\r\nContent-Type: text/plain\r\n"
+      "Content-Length: 16\r\n\r\n{\"ip\":\"1.2.3.4\"}", 415 },
+    { POST_LIST "Host: localhost\r\nContent-Type: text/plain\r\n"
+      "Origin: http://evil.example\r\nContent-Length: 16\r\n\r\n{\"ip\":\"1.2.3.4\"}", 403 },
+    { POST_LIST "Host: localhost\r\n"
+      "Content-Type: application/jsonx\r\nContent-Length: 2\r\n\r\n{}", 415 },
+    { "DELETE /blacklist?ip=1.2.3.4 HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n"
+      "Connection: close\r\n\r\n", 403 },
+    { "POST /api/login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n"
+      "Content-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}", 403 },
 };
 
 START_TEST(requests_are_looked_at_before_they_are_served)
@@ -215,32 +152,24 @@ START_TEST(requests_are_looked_at_before_they_are_served)
 }
 END_TEST
 
-static const struct { const char *body, *says;
-} BODIES[] = {
-    {"", "no valid JSON"},
-    {"{", "no valid JSON"},
-    {"nonsense", "no valid JSON"},
-    {"{\"ip\":\"1.2.3.4\"} x", "no valid JSON"},
-    {"{\"ip\":\"1.2.3.4\",\"ip\":\"1.2.3.5\"}", "no valid JSON"},
-    {"\xff\xfe", "no valid JSON"},
-    {"{\"ip\":\"\\u0000\"}", "no valid JSON"},
-    {"[]", "must be a JSON object"},
-    {"\"1.2.3.4\"", "no valid JSON"},
-    {"{}", "ip: is missing"},
-    {"{\"ip\":null}", "ip: must be a string"},
-    {"{\"ip\":1}", "ip: must be a string"},
-    {"{\"address\":\"1.2.3.4\"}", "\\\"address\\\" is no key here"},
-    {"{\"ip\":\"1.2.3.4\",\"ttl\":\"5\"}", "ttl: must be a whole number"},
-    {"{\"ip\":\"1.2.3.4\",\"ttl\":1.5}", "ttl: must be a whole number"},
-    {"{\"ip\":\"1.2.3.4\",\"ttl\":0}", "ttl: 0 is no number of seconds"},
-    {"{\"ip\":\"1.2.3.4\",\"ttl\":-5}", "ttl: -5 is no number of seconds"},
-    {"{\"ip\":\"1.2.3.4\",\"reason\":\"a\\nb\"}",
-     "reason: has a control character"},
-    {"{\"ip\":\"localhost\"}", "is no IP address"},
-    {"{\"ip\":\"1.2.3.4/24\"}", "write 1.2.3.0/24"},
-    {"{\"ip\":\"::ffff:1.2.3.4\"}", "write 1.2.3.4"},
-    {"{\"ip\":\"1.2.3.4/33\"}", "/0 to /32"},
-    {"[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]", "nested more than"},
+static const struct { const char *body, *says; } BODIES[] = {
+    { "", "no valid JSON" }, { "{", "no valid JSON" }, { "nonsense", "no valid JSON" },
+    { "{\"ip\":\"1.2.3.4\"} x", "no valid JSON" },
+    { "{\"ip\":\"1.2.3.4\",\"ip\":\"1.2.3.5\"}", "no valid JSON" },
+    { "\xff\xfe", "no valid JSON" }, { "{\"ip\":\"\\u0000\"}", "no valid JSON" },
+    { "[]", "must be a JSON object" }, { "\"1.2.3.4\"", "no valid JSON" },
+    { "{}", "ip: is missing" }, { "{\"ip\":null}", "ip: must be a string" },
+    { "{\"ip\":1}", "ip: must be a string" },
+    { "{\"address\":\"1.2.3.4\"}", "\\\"address\\\" is no key here" },
+    { "{\"ip\":\"1.2.3.4\",\"ttl\":\"5\"}", "ttl: must be a whole number" },
+    { "{\"ip\":\"1.2.3.4\",\"ttl\":1.5}", "ttl: must be a whole number" },
+    { "{\"ip\":\"1.2.3.4\",\"ttl\":0}", "ttl: 0 is no number of seconds" },
+    { "{\"ip\":\"1.2.3.4\",\"ttl\":-5}", "ttl: -5 is no number of seconds" },
+    { "{\"ip\":\"1.2.3.4\",\"reason\":\"a\\nb\"}", "reason: has a control character" },
+    { "{\"ip\":\"localhost\"}", "is no IP address" },
+    { "{\"ip\":\"1.2.3.4/24\"}", "write 1.2.3.0/24" },
+    { "{\"ip\":\"::ffff:1.2.3.4\"}", "write 1.2.3.4" }, { "{\"ip\":\"1.2.3.4/33\"}", "/0 to /32" },
+    { "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]", "nested more than" },
 };
 
 START_TEST(bad_bodies_are_refused_with_a_sentence)
@@ -279,12 +208,10 @@ START_TEST(a_chunked_body_is_read_up_to_its_limit)
 {
     char chunk[8 + 0x10001 + 16];
 
-    answers(
-        rig_request(
-            &rig, "POST", "/blacklist",
-            "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n",
-            "4\r\n{\"ip\r\n7\r\n\":\"x\"}\n\r\n0\r\n\r\n"),
-        400, "\\\"x\\\" is no IP address");
+    answers(rig_request(&rig, "POST", "/blacklist",
+                        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n",
+                        "4\r\n{\"ip\r\n7\r\n\":\"x\"}\n\r\n0\r\n\r\n"), 400,
+            "\\\"x\\\" is no IP address");
     memset(chunk, ' ', sizeof chunk);
     memcpy(chunk, "10001\r\n", 7);
     strcpy(chunk + 7 + 0x10001, "\r\n0\r\n\r\n");
@@ -368,8 +295,7 @@ START_TEST(the_plain_page_is_complete)
     answers(rig_request(&rig, "GET", "/flows/2001:db8::1", "Accept: text/html,*/*\r\n", ""), 200,
             "plain_page.js");
     answers(rig_get(&rig, "/flows"), 404, "nothing here");
-    answers(rig_request(&rig, "GET", "/old.html", "Accept: text/html\r\n", ""),
-            404, "nothing here");
+    answers(rig_request(&rig, "GET", "/old.html", "Accept: text/html\r\n", ""), 404, "nothing");
 }
 END_TEST
 
@@ -424,11 +350,9 @@ START_TEST(a_taken_port_is_told)
     rig_init(&second);
     second.config.server.port = port;
     second.loop = zloop_new();
-    ck_assert_int_eq(
-        gateway_open(&second.gateway, second.loop, &second.config, NULL, why),
-        -EADDRINUSE);
-    snprintf(wanted, sizeof wanted,
-             "cannot listen on 127.0.0.1 port %u: Address already in use",
+    ck_assert_int_eq(gateway_open(&second.gateway, second.loop, &second.config, NULL, why),
+                     -EADDRINUSE);
+    snprintf(wanted, sizeof wanted, "cannot listen on 127.0.0.1 port %u: Address already in use",
              port);
     ck_assert_str_eq(why, wanted);
     gateway_close(&second.gateway);

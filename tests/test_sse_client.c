@@ -106,15 +106,13 @@ static void parse(struct received *received)
     while ((end = strstr(received->text, "\n\n"))) {
         unsigned long long value;
         int length;
-        if (sscanf(received->text, "event: missed\ndata: {\"count\":%llu}%n",
-                   &value, &length) == 1) {
-          received->next += value;
+        if (sscanf(received->text, "event: missed\ndata: {\"count\":%llu}", &value) == 1) {
+            received->next += value;
         } else if (strncmp(received->text, ": ping", 6) != 0) {
-          ck_assert_int_eq(
-              sscanf(received->text, "data: <%llu>%n", &value, &length), 1);
-          ck_assert_uint_eq(value, received->next);
-          ck_assert_int_eq(end - received->text, length + (int)(value % 300));
-          received->next++;
+            ck_assert_int_eq(sscanf(received->text, "data: <%llu>%n", &value, &length), 1);
+            ck_assert_uint_eq(value, received->next);
+            ck_assert_int_eq(end - received->text, length + (int) (value % 300));
+            received->next++;
         }
         received->size -= (size_t) (end + 2 - received->text);
         memmove(received->text, end + 2, received->size + 1);
@@ -143,10 +141,10 @@ START_TEST(nothing_is_cut_and_everything_adds_up)
             ck_assert_int_ne(sse_client_serve(&client, &page, &missed), -EPIPE);
     }
     for (int turn = 0; turn < 200; turn++) {
-      received.size += take(received.text + received.size,
-                            sizeof received.text - 1 - received.size);
-      parse(&received);
-      ck_assert_int_ne(sse_client_serve(&client, &page, &missed), -EPIPE);
+        received.size += take(received.text + received.size,
+                              sizeof received.text - 1 - received.size);
+        parse(&received);
+        ck_assert_int_ne(sse_client_serve(&client, &page, &missed), -EPIPE);
     }
     ck_assert_uint_eq(received.next, head);
     ck_assert_uint_gt(missed, 0);
