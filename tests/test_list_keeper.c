@@ -246,6 +246,9 @@ START_TEST(what_the_kernel_refuses_is_undone)
     ck_assert_int_eq(add("10.0.0.0/8", 0, ""), LIST_NOT_ENFORCED);
     ck_assert_ptr_nonnull(strstr(answer.error, "Operation not permitted"));
     ck_assert_uint_eq(fake_size, 1);
+    char temporary[160];
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    ck_assert_int_ne(access(temporary, F_OK), 0);
     ck_assert_uint_eq(in_kernel("10.1.0.0/16")->expires_ns, 50);
     ck_assert_str_eq(file_text(), before);
 
