@@ -192,11 +192,34 @@ lint:
 	$(Q)cppcheck $(CPPCHECK_FLAGS) $(addprefix -I,common proto bpf collector aggregator gateway) \
 	    common proto collector aggregator gateway
 
+# ---- the page ----
+
+WEB := webui/dist/index.html
+WEB_SOURCES := $(shell find webui -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+NPM_READY := webui/node_modules/.package-lock.json
+
+webui: $(WEB)
+$(WEB): $(WEB_SOURCES) $(NPM_READY)
+	@echo "  NPM   $@"
+	$(Q)cd webui && npm run --silent build >../build/webui.log 2>&1 || { cat ../build/webui.log; exit 1; }
+
+$(NPM_READY): webui/package-lock.json
+	@echo "  NPM   webui/node_modules"; mkdir -p build
+	$(Q)cd webui && npm ci --no-audit --no-fund --loglevel=error >../build/npm.log 2>&1 \
+	    || { cat ../build/npm.log; exit 1; }
+	@touch $@
+
+check-webui: $(WEB)
+	$(Q)cd webui && npm run --silent check && npm run --silent lint && npm run --silent test
+
+check-webui-e2e: all $(WEB)
+	$(Q)cd webui && NTC_BIN=$(abspath $(BIN)) npm run --silent e2e
+
 # ---- packages, runs ----
 
 BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
     libzmq3-dev libczmq-dev libcivetweb-dev libprotobuf-c-dev protobuf-c-compiler libyaml-dev \
-    libjansson-dev check tzdata
+    libjansson-dev check tzdata $(if $(shell command -v npm),,nodejs npm)
 TEST_PACKAGES := protobuf-compiler python3-pytest python3-scapy python3-zmq python3-protobuf \
     iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics \
     libclang-rt-dev cppcheck shellcheck
@@ -207,11 +230,11 @@ deps-test: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES) $(T
 # The packages must be there before this Makefile asks for their flags and headers: build in a second
 # make that starts after the installation.
 run: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all webui
 	@deploy/run.sh $(BIN) $(if $(IFACE),--set 'network.interfaces=[$(IFACE)]') $(ARGS)
 
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all webui
 	@mkdir -p build/demo
 	@deploy/run.sh $(BIN) --demo --set bus.directory=build/demo/bus \
 	    --set persistence.path=build/demo/lists.json $(ARGS)
@@ -228,7 +251,7 @@ $(B)/proto/ntc_pb2.py: proto/ntc.proto
 
 help: ; @sed -n '2,13s/^#   //p' Makefile
 clean: ; rm -rf build
-.PHONY: all bench bench-compare fuzz lint check check-bpf check-e2e deps deps-test run demo test help clean
+.PHONY: all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find build -name '*.d' 2>/dev/null)
