@@ -243,6 +243,8 @@ test: deps-test
 	@tests/run.sh
 
 check-e2e: all $(B)/proto/ntc_pb2.py
+	@$(MAKE) --no-print-directory B=build/next-layout BIN=build/next-layout/bin \
+	    CPPFLAGS=-DNTC_LAYOUT=999 build/next-layout/bin/ntc-collector   # stands in for the next version
 	@cd tests/e2e && $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
 
 $(B)/proto/ntc_pb2.py: proto/ntc.proto
@@ -254,4 +256,4 @@ clean: ; rm -rf build
 .PHONY: all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(shell find $(B) $(FB) -name '*.d' -type f 2>/dev/null)
