@@ -262,9 +262,12 @@ static int on_second(zloop_t *loop, int timer_id, void *arg)
     zloop_timer(loop, REPORT_MS, 1, on_second, self);
     expire_entries(self);
     check_recorder(self);
-    if (clock_monotonic_ns() - self->last_report_ns >= (REPORT_MS - 50) * NS_PER_MS
-        && send_status(self) > 0)
-        wake_source(self);      /* the report took the record that would have done it */
+    if (clock_monotonic_ns() - self->last_report_ns >= (REPORT_MS - 50) * NS_PER_MS) {
+        int records = send_status(self);
+        self->report_wanted |= records == SOURCE_IS_BLOCKED;    /* before the next pumping */
+        if (records != 0)
+            wake_source(self);  /* the report took the record that would have done it */
+    }
     if (source->on_second)
         source->on_second(source->self);
     look_at_bus(self);

@@ -242,6 +242,21 @@ START_TEST(a_source_that_wants_a_report_gets_it_first)
 }
 END_TEST
 
+START_TEST(a_report_that_finds_the_bus_full_is_tried_again_soon)
+{
+    zsock_t *listener = new_listener();
+
+    start();
+    receive_status(listener);
+    blocked = 20;
+    uint64_t start_ns = clock_monotonic_ns();
+    receive_status(listener);           /* of the next second, not of the twentieth */
+    ck_assert_uint_lt(clock_monotonic_ns() - start_ns, 5 * NS_PER_S);
+    stop();
+    zsock_destroy(&listener);
+}
+END_TEST
+
 START_TEST(a_source_that_fails_ends_the_loop_with_an_error)
 {
     static const int SCRIPT[] = { SOURCE_FAILED };
@@ -349,6 +364,7 @@ int main(void)
     tcase_add_test(tcase, a_sleeping_source_is_pumped_when_its_descriptor_says_so);
     tcase_add_test(tcase, a_report_that_took_records_wakes_the_source);
     tcase_add_test(tcase, a_source_that_wants_a_report_gets_it_first);
+    tcase_add_test(tcase, a_report_that_finds_the_bus_full_is_tried_again_soon);
     tcase_add_test(tcase, a_source_that_fails_ends_the_loop_with_an_error);
     tcase_add_test(tcase, events_of_the_source_are_handled);
     tcase_add_test(tcase, commands_are_answered_and_entries_expire);
