@@ -17,7 +17,8 @@ int collector_start(collector_t **ret_self, const struct config *config,
                     const struct collector_options *options);
 
 /* Run until a signal comes on `stop_fd` or the source ends, then stop cleanly: detach if the
- * configuration says so and the signal is not that of a restart (SIGUSR1), drain, report a last time.  Returns 0 or -errno, logged. */
+ * configuration says so and the signal is not that of a restart (SIGUSR1), drain, report a last
+ * time.  Returns 0 or -errno, logged. */
 int collector_run(collector_t *self, int stop_fd);
 
 /* Close everything; what is queued on the bus is delivered for at most its linger time. */

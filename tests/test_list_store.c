@@ -415,7 +415,7 @@ START_TEST(a_file_cut_anywhere_never_loses_the_version_before)
     ck_assert_int_eq(save(), 0);
     strcpy(whole, read_text("lists.json"));
     write_text("keep.bak", read_text("lists.json.bak"));
-    for (size_t cut = 0; cut + 1 < strlen(whole); cut++) {      /* without the last newline: whole */
+    for (size_t cut = 0; cut + 1 < strlen(whole); cut++) {      /* but the last newline */
         write_text("lists.json.bak", read_text("keep.bak"));
         write_file("fresh", whole, cut);
         snprintf(why, sizeof why, "%s/fresh", folder);
@@ -455,7 +455,7 @@ START_TEST(a_file_size_limit_refuses_the_change_and_keeps_the_file)
 }
 END_TEST
 
-/* Mount a small disk over the folder, seen by this process alone.  False where it is not allowed. */
+/* Mount a small disk over the folder, for this process alone.  False where it is not allowed. */
 static bool mount_small_disk(void)
 {
     if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0

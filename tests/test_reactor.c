@@ -181,8 +181,8 @@ START_TEST(a_status_is_sent_every_second)
 }
 END_TEST
 
-/* Three listeners one after the other, each waits for its first status only: with the report of each
- * second alone that would take about two seconds. */
+/* Twenty listeners one after the other, each waits for its first status only: with the report of
+ * each second alone that would take about twenty seconds. */
 START_TEST(a_late_listener_gets_a_status_at_once)
 {
     zsock_t *first = new_listener();

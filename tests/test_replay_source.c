@@ -208,7 +208,7 @@ static int check_bytes(const struct heard *heard)
     return batches;
 }
 
-/* Every status stands between the batches it speaks of, with a clock that no later record is before. */
+/* Every status stands between the batches it speaks of, and no later record is before its clock. */
 static void check_statuses(const struct heard *heard)
 {
     uint64_t next_seq = 1, packets = 0, clock_ns = 0;
