@@ -11,15 +11,25 @@
 #include "log.h"
 #include "zsock_setup.h"
 
-#define BITE 64                 /* messages per turn: others want to be served, too */
 #define SILENT_NS (COLLECTOR_AWAY_S * NS_PER_S)
+#define BUSY_NS (100 * NS_PER_MS)
+
+/* A wake-up costs more than the batch that it is for.  So while batches come one after the other, the
+ * socket is left alone for a while after every turn, as long as few messages gather in its queue. */
+enum {
+    BITE = 64,                  /* messages per turn: others want to be served, too */
+    MANY = 32,                  /* ... more than these: rest half as long from now on */
+    FEW = 16,                   /* ... fewer than these: rest longer */
+    REST_MAX_MS = 40,
+};
 
 /* One endpoint that collectors publish at. */
 struct source {
     batch_receiver_t *receiver;
     zsock_t *socket;
     char endpoint[CONFIG_ITEM_SIZE];
-    uint64_t heard_ns;          /* CLOCK_MONOTONIC of the last message, or of the last connect */
+    uint64_t heard_ns;          /* CLOCK_MONOTONIC of the last turn, or of the last connect */
+    unsigned rest_ms;
 };
 
 struct batch_receiver {
@@ -116,25 +126,58 @@ static void take(batch_receiver_t *self, struct bus_message *message)
         self->bad_messages++;
 }
 
-static int on_events(zloop_t *loop, zsock_t *socket, void *arg)
+static int on_events(zloop_t *loop, zsock_t *socket, void *arg);
+
+static int on_rested(zloop_t *loop, int timer_id, void *arg)
 {
     struct source *source = arg;
-    batch_receiver_t *self = source->receiver;
-    struct bus_message message;
-    int rc = 0;
 
-    (void) loop;
-    source->heard_ns = clock_monotonic_ns();
-    for (int i = 0; i < BITE && rc != -EAGAIN; i++) {
-        rc = bus_message_receive(socket, &message);
-        if (rc == -EBADMSG)
+    (void) timer_id;
+    return zsock_setup_watch(loop, source->socket, on_events, source);
+}
+
+/* Leave the socket alone for a while, longer or shorter by what has gathered in it this time. */
+static void rest(zloop_t *loop, struct source *source, unsigned messages)
+{
+    if (messages > MANY)
+        source->rest_ms /= 2;
+    else if (messages < FEW)
+        source->rest_ms = source->rest_ms < REST_MAX_MS / 2 ? 2 * source->rest_ms + 1 : REST_MAX_MS;
+    if (messages < BITE && source->rest_ms > 0
+        && zloop_timer(loop, source->rest_ms, 1, on_rested, source) >= 0)
+        zloop_reader_end(loop, source->socket);
+}
+
+/* Take the messages that wait, up to a bite.  Returns their number. */
+static unsigned take_waiting(batch_receiver_t *self, zsock_t *socket)
+{
+    struct bus_message message;
+
+    for (unsigned taken = 0; taken < BITE; taken++) {
+        int rc = bus_message_receive(socket, &message);
+        if (rc == -EAGAIN)
+            return taken;
+        if (rc != 0) {
             self->bad_messages++;
-        if (rc != 0)
             continue;
+        }
         take(self, &message);
         bus_message_release(&message);
     }
-    flow_publisher_flush(self->flows);
+    return BITE;
+}
+
+static int on_events(zloop_t *loop, zsock_t *socket, void *arg)
+{
+    struct source *source = arg;
+    uint64_t now_ns = clock_monotonic_ns();
+    bool is_busy = now_ns - source->heard_ns < BUSY_NS;
+
+    source->heard_ns = now_ns;
+    unsigned messages = take_waiting(source->receiver, socket);
+    flow_publisher_flush(source->receiver->flows);
+    if (is_busy)
+        rest(loop, source, messages);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* ntc-aggregator - turns the records of all collectors into flows, windows and totals. */
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,6 +31,15 @@ struct context {
     snapshot_publisher_t *snapshots;
     query_service_t *queries;
 };
+
+/* A burst of large batches must not leave the process large: give long messages pages of their own,
+ * which go back when they are freed, and keep one heap for both threads. */
+static void bound_heap(void)
+{
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 512 * 1024);
+}
 
 static uint64_t bad_messages(const struct context *self)
 {
@@ -192,6 +202,7 @@ int main(int argc, char **argv)
     };
     struct context *self = calloc(1, sizeof *self);
 
+    bound_heap();
     log_open("aggregator");
     if (!self)
         return EXIT_FAILURE;

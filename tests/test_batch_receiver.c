@@ -127,6 +127,31 @@ START_TEST(records_and_statuses_are_taken_in_order)
 }
 END_TEST
 
+/* One batch with every look, then the status that covers them all. */
+static bool has_steady_stream(void *arg)
+{
+    uint32_t *left = arg;
+
+    if (*left > 0) {
+        send_udp(1);
+        if (--*left == 0)
+            send_status();
+    }
+    return *left == 0 && has_status(NULL);
+}
+
+START_TEST(a_steady_stream_is_taken_whole_with_rests_in_between)
+{
+    uint32_t batches = 200;
+
+    reactor_run_until(loop, has_steady_stream, &batches);
+    const struct collector *collector = collector_table_at(aggregate_collectors(aggregate), 0);
+    ck_assert_uint_eq(collector->ledger.accounted.packets, 200);
+    ck_assert_uint_eq(collector->ledger.bus.packets, 0);
+    ck_assert_int_eq(collector->ledger.difference_packets, 0);
+}
+END_TEST
+
 START_TEST(bad_messages_are_counted_and_change_nothing)
 {
     uint64_t expected = 5;
@@ -204,6 +229,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, records_and_statuses_are_taken_in_order);
+    tcase_add_test(tcase, a_steady_stream_is_taken_whole_with_rests_in_between);
     tcase_add_test(tcase, bad_messages_are_counted_and_change_nothing);
     tcase_add_test(tcase, a_collector_is_announced_once);
     tcase_add_test(tcase, after_a_message_too_long_the_next_one_is_heard_again);
