@@ -14,8 +14,8 @@
 #define SILENT_NS (COLLECTOR_AWAY_S * NS_PER_S)
 #define BUSY_NS (100 * NS_PER_MS)
 
-/* A wake-up costs more than the batch that it is for.  So while batches come one after the other, the
- * socket is left alone for a while after every turn, as long as few messages gather in its queue. */
+/* A wake-up costs more than the batch that it is for.  So while batches come one after the other,
+ * the socket is left alone for a while after every turn, as long as few messages gather in it. */
 enum {
     BITE = 64,                  /* messages per turn: others want to be served, too */
     MANY = 32,                  /* ... more than these: rest half as long from now on */
@@ -133,7 +133,7 @@ static int on_rested(zloop_t *loop, int timer_id, void *arg)
     struct source *source = arg;
 
     (void) timer_id;
-    return zsock_setup_watch(loop, source->socket, on_events, source);
+    return zsock_setup_watch(loop, source->socket, on_events, source) == 0 ? 0 : -1;
 }
 
 /* Leave the socket alone for a while, longer or shorter by what has gathered in it this time. */

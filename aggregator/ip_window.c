@@ -22,8 +22,8 @@ struct head {
 
 _Static_assert(sizeof(struct head) == 64, "a head is one cache line");
 
-/* One address in one second.  Values saturate where no link can bring them: at 2.2 Tbit/s, 4 billion
- * packets, 67 million SYNs or ACKs. */
+/* One address in one second.  Values saturate where no link can bring them: at 2.2 Tbit/s, 4
+ * billion packets, 67 million SYNs or ACKs. */
 struct bucket {
     uint64_t bytes : 38;
     uint64_t ack : 26;

@@ -207,7 +207,8 @@ START_TEST(after_a_message_too_long_the_next_one_is_heard_again)
 {
     uint8_t *bytes = calloc(2, ZSOCK_MAX_MESSAGE);
 
-    ck_assert_int_eq(bus_message_send(events.socket, TOPIC_PACKETS, bytes, 2 * ZSOCK_MAX_MESSAGE), 0);
+    ck_assert_int_eq(bus_message_send(events.socket, TOPIC_PACKETS, bytes, 2 * ZSOCK_MAX_MESSAGE),
+                     0);
     reactor_run_until(loop, is_cut_off, NULL);
     reactor_run_until(loop, is_subscribed_again, NULL);
     send_udp(1);
