@@ -20,7 +20,7 @@
 #include "sse_client.h"
 
 #define PING_NS (15 * NS_PER_S)
-#define REST_NS (4 * NS_PER_MS)         /* shortest pause between two rounds */
+#define REST_NS (2 * NS_PER_MS)         /* shortest pause between two rounds */
 
 enum {
     NICENESS = 5,               /* showing events yields to counting and enforcing */
