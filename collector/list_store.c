@@ -161,28 +161,27 @@ static bool is_same_file(const char *a, const char *b)
     return same;
 }
 
-/* Give the file a second name, if it has none yet.  Returns 0 or -errno; `kept` gets the name. */
-static int keep_file(list_store_t *self, char kept[PATH_MAX + 64])
+/* Give a file a second name, PATH.AS-TIME, if it has none yet.  Returns 0 or -errno; `kept` gets
+ * the name. */
+static int keep_file(const char *path, const char *as, char kept[PATH_MAX + 64])
 {
     struct stat info;
     struct tm utc;
     char when[32];
     int rc = -EEXIST;
 
-    if (stat(self->path, &info) != 0)
+    if (stat(path, &info) != 0)
         return -errno;
     gmtime_r(&info.st_mtime, &utc);
     strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
     for (int i = 1; rc == -EEXIST && i <= MAX_SAME_NAMES; i++) {
-        int length = snprintf(kept, PATH_MAX + 64, "%s.%s-%s", self->path, self->keep_as, when);
+        int length = snprintf(kept, PATH_MAX + 64, "%s.%s-%s", path, as, when);
         if (i > 1)
             snprintf(kept + length, (size_t) (PATH_MAX + 64 - length), "-%d", i);
-        rc = link_or_copy(self->path, kept);
-        if (rc == -EEXIST && is_same_file(self->path, kept))
+        rc = link_or_copy(path, kept);
+        if (rc == -EEXIST && is_same_file(path, kept))
             rc = 0;
     }
-    if (rc == 0)
-        self->keep_as = NULL;
     return rc;
 }
 
@@ -190,8 +189,8 @@ static void keep_and_tell(list_store_t *self, const char *as, list_report_fn *re
 {
     char kept[PATH_MAX + 64], sentence[PATH_MAX + 160];
 
-    self->keep_as = as;
-    int rc = keep_file(self, kept);
+    int rc = keep_file(self->path, as, kept);
+    self->keep_as = rc == 0 ? NULL : as;
     if (rc == 0)
         snprintf(sentence, sizeof sentence, "the lists file as it was is kept as %s", kept);
     else
@@ -223,7 +222,7 @@ static int load_file(const char *path, ip_list_t *lists, struct list_json_readin
 /* The file is broken: keep it, use the version before, and write that where the file was. */
 static int load_backup(list_store_t *self, ip_list_t *lists, struct list_json_reading *reading)
 {
-    char why[512] = "", sentence[PATH_MAX + 640];
+    char why[512] = "", sentence[PATH_MAX + 640], kept[PATH_MAX + 64];
 
     self->is_broken = true;
     keep_and_tell(self, "broken", reading->report, reading->arg);
@@ -238,6 +237,11 @@ static int load_backup(list_store_t *self, ip_list_t *lists, struct list_json_re
         snprintf(sentence, sizeof sentence, "there is no version before it to use (%s: %s): "
                  "the lists start empty", self->backup, rc == -EBADMSG ? why : strerror(-rc));
     reading->report(sentence, reading->arg);
+    if (rc == -EBADMSG && keep_file(self->backup, "broken", kept) == 0) {
+        /* It may be the only copy of somebody's lists, and the next change but one replaces it. */
+        snprintf(sentence, sizeof sentence, "that version is kept as %s", kept);
+        reading->report(sentence, reading->arg);
+    }
     if (self->keep_as)
         return 0;
     rc = list_store_prepare(self, lists, reading->wall_offset_ns, why, sizeof why);
@@ -291,11 +295,12 @@ int list_store_prepare(list_store_t *self, const ip_list_t *lists, int64_t wall_
     assert(self && lists && why);
 
     char kept[PATH_MAX + 64];
-    int rc = self->keep_as ? keep_file(self, kept) : 0;
+    int rc = self->keep_as ? keep_file(self->path, self->keep_as, kept) : 0;
 
     if (rc != 0)
         return fail(rc, why, why_size, "cannot keep a copy of the broken %s: %s", self->path,
                     strerror(-rc));
+    self->keep_as = NULL;
     int fd = open(self->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
     if (!file) {
