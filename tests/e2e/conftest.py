@@ -1,7 +1,7 @@
 """Fixtures: NTC's three processes as a user runs them, and networks made of namespaces.
 
-Everything a test starts or makes is taken down by its fixture, also when the test fails; the logs of
-the processes are shown with the failure.
+Everything a test starts or makes is taken down by its fixture, also when the test fails; the logs
+of the processes are shown with the failure.
 """
 
 import contextlib

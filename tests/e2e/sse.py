@@ -34,7 +34,7 @@ class EventStream:
         self.socket.close()
 
     def read_to(self, end, timeout):
-        """Bytes up to `end`; EOFError when the server has closed, TimeoutError when it is silent."""
+        """Bytes up to `end`; EOFError when the server has closed, TimeoutError if it is silent."""
         deadline = time.monotonic() + timeout
         while end not in self.rest:
             self.socket.settimeout(max(0.001, deadline - time.monotonic()))

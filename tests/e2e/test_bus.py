@@ -1,4 +1,4 @@
-"""The bus as a stranger sees it: what is published, asked and answered, and what garbage does to it."""
+"""The bus as a stranger sees it: what is published and answered, and what garbage does to it."""
 
 import os
 import random
@@ -384,7 +384,8 @@ def test_garbage_on_the_command_socket_changes_nothing(mock_ntc):
     command(mock_ntc, request_id=1, op=ADD, list=WHITE, prefix="192.0.2.1")
     rss = process.rss_bytes()
     rng = random.Random(1)
-    # A LIST of the blacklist that was tampered with may be a fine LIST, but no change of the whitelist.
+    # A LIST of the blacklist that was tampered with may be a fine LIST, but never a change of the
+    # whitelist.
     good = ntc_pb2.ListRequest(request_id=2 ** 60, list=BLACK, after="192.0.2.7",
                                limit=7).SerializeToString()
     send_requests(mock_ntc.endpoint("commands"), garbage(rng, good))

@@ -130,7 +130,8 @@ BAD_CONFIGS = [
 ]
 
 
-@pytest.mark.parametrize("text,line,words", BAD_CONFIGS, ids=[repr(row[0])[:40] for row in BAD_CONFIGS])
+@pytest.mark.parametrize("text,line,words", BAD_CONFIGS,
+                         ids=[repr(row[0])[:40] for row in BAD_CONFIGS])
 def test_a_bad_configuration_is_explained_with_file_and_line(tmp_path, text, line, words):
     config = tmp_path / "ntc.yaml"
     config.write_bytes(text.encode("latin-1"))
@@ -197,8 +198,8 @@ def test_a_second_one_on_the_same_bus_is_refused(mock_ntc, program):
     assert mock_ntc.get("/readyz").status == mock_ntc.get("/api/flows").status == 200
     mock_ntc.processes[program].stop()      # the sockets were not taken away from the first
     mock_ntc.start(program, *options)
-    wait_until(lambda: mock_ntc.get("/blacklist").status == mock_ntc.get("/api/flows").status == 200,
-               "it works again")
+    wait_until(lambda: mock_ntc.get("/blacklist").status == 200
+               and mock_ntc.get("/api/flows").status == 200, "it works again")
 
 
 def test_a_collector_that_was_killed_leaves_nothing_that_stops_the_next(mock_ntc):
@@ -253,7 +254,8 @@ def test_the_synthetic_source_runs_without_privileges_all_the_way_to_the_page(mo
     os.chmod(mock_ntc.folder, 0o777)
     mock_ntc.settings["persistence.path"] = os.path.join(mock_ntc.folder, "own", "lists.json")
     for program in PROGRAMS:
-        command = [*NOBODY, *mock_ntc.command(program, *(["--mock"] if program == "collector" else []))]
+        options = ["--mock"] if program == "collector" else []
+        command = [*NOBODY, *mock_ntc.command(program, *options)]
         process = mock_ntc.processes[program] = Process(program, command, mock_ntc.folder)
         if program == "gateway":
             port = process.wait_log(r"http://127\.0\.0\.1:(\d+)").group(1)

@@ -132,8 +132,8 @@ def test_entries_are_added_listed_saved_and_removed(web, name, given, canonical,
 
 def test_an_entry_with_ttl_and_reason_tells_both_and_leaves_by_itself(web):
     reason = 'brute force "ssh" \\ päckchen <script>'
-    assert web.post("/blacklist", {"ip": "192.0.2.0/24", "ttl": 3600, "reason": reason}).status == 200
-    assert web.post("/blacklist", {"ip": "192.0.2.7", "ttl": 1}).status == 200
+    web.block("192.0.2.0/24", ttl=3600, reason=reason)
+    web.block("192.0.2.7", ttl=1)
     kept, brief = web.get("/blacklist").json()
     assert kept["reason"] == reason and 3590 <= kept["ttl"] <= 3600
     assert abs(kept["expires"] - time.time() - 3600) < 10
@@ -260,7 +260,7 @@ def test_the_lists_file_is_whole_after_every_change(web):
     expected = []
     path = Path(web.settings["persistence.path"])
     for i in range(40):
-        ip = f"10.0.{i}.0/24" if i % 3 == 0 else f"2001:db8::{i:x}" if i % 3 == 1 else f"192.0.2.{i}"
+        ip = (f"10.0.{i}.0/24", f"2001:db8::{i:x}", f"192.0.2.{i}")[i % 3]
         before = path.read_text()
         web.block(ip, reason=f"number {i}")
         expected.append(ip)
@@ -271,7 +271,8 @@ def test_the_lists_file_is_whole_after_every_change(web):
             assert web.delete(f"/blacklist?ip={gone}").status == 200
             assert sorted(saved(web)["blacklist"]) == sorted(expected)
     assert sorted(entry["ip"] for entry in web.get("/blacklist").json()) == sorted(expected)
-    assert sorted(p.name for p in path.parent.glob("lists.json*")) == ["lists.json", "lists.json.bak"]
+    assert {found.name for found in path.parent.glob("lists.json*")} \
+        == {"lists.json", "lists.json.bak"}
 
 
 # ---- size and type of bodies ----
@@ -289,7 +290,8 @@ def test_a_body_of_10_mb_is_refused(web):
     "multipart/form-data; boundary=x", "application/jsonx", "application/octet-stream", ""])
 def test_only_json_is_taken_as_a_body(web, content_type):
     """The other types are what a page of another site can send without asking."""
-    answer = web.request("POST", "/blacklist", b'{"ip":"192.0.2.1"}', {"Content-Type": content_type})
+    answer = web.request("POST", "/blacklist", b'{"ip":"192.0.2.1"}',
+                         {"Content-Type": content_type})
     assert_error(answer, 415, "application/json")
     assert web.get("/blacklist").body == b"[]"
 
@@ -328,7 +330,8 @@ def test_another_method_is_405_with_allow(web, path):
         if method in ROUTES[path].split(", "):
             continue
         if method in ("PUT", "PATCH", "POST", "PROPFIND"):
-            answer = raw(web, request_text(web, method, path, "Content-Length: 2\r\n", "{}"), method)
+            text = request_text(web, method, path, "Content-Length: 2\r\n", "{}")
+            answer = raw(web, text, method)
         else:
             answer = raw(web, request_text(web, method, path), method)
         assert answer.status == 405, (method, answer.status, answer.body)
@@ -343,8 +346,9 @@ def test_an_unknown_method_is_refused(web, method):
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/api", "/api/", "/blacklist/", "/blacklistfoo",
-                                  "/blacklist/x", "/Blacklist", "/metrics/", "/healthz/x", "/eventsx",
-                                  "/api/summary/", "/.htpasswd", "/etc/passwd", "/index.php"])
+                                  "/blacklist/x", "/Blacklist", "/metrics/", "/healthz/x",
+                                  "/eventsx", "/api/summary/", "/.htpasswd", "/etc/passwd",
+                                  "/index.php"])
 def test_unknown_paths_are_404(web, path):
     assert_error(web.get(path), 404)
     assert_error(web.request("POST", path, b"{}", {"Content-Type": "application/json"}), 404)
@@ -386,7 +390,8 @@ def test_there_must_be_one_host(web):
     assert_error(raw(web, request_text(web, "GET", "/healthz", "Host: localhost\r\n")), 400, "Host")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "127.0.0.1:8086", "[::1]:80"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST", "127.0.0.1:8086",
+                                  "[::1]:80"])
 def test_this_host_may_change_lists_without_a_token(web, host):
     answer = raw(web, request_text(web, "DELETE", "/blacklist?ip=192.0.2.1", host=host), "DELETE")
     assert_error(answer, 404)
@@ -400,8 +405,8 @@ def test_a_foreign_page_may_not_change_anything(web, headers):
     for method, path, body in (("POST", "/blacklist", '{"ip":"192.0.2.1"}'),
                                ("DELETE", "/blacklist?ip=192.0.2.1", ""),
                                ("POST", "/api/login", '{"token":"x"}')):
-        answer = raw(web, request_text(web, method, path, f"{headers}\r\nContent-Length: {len(body)}"
-                                       "\r\nContent-Type: application/json\r\n", body), method)
+        more = f"{headers}\r\nContent-Length: {len(body)}\r\nContent-Type: application/json\r\n"
+        answer = raw(web, request_text(web, method, path, more, body), method)
         assert_error(answer, 403)
     assert web.get("/blacklist").body == b"[]"
 
@@ -435,9 +440,9 @@ def test_nothing_ever_allows_another_origin(web):
             if path == "/events" and method == "GET":
                 continue
             answer = web.request(method, path, headers=asked)
-            assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+            assert not [name for name in answer.headers if "access-control" in name.lower()]
     with web.watch() as stream:
-        assert not [name for name in stream.headers if name.startswith("access-control")]
+        assert not [name for name in stream.headers if "access-control" in name]
 
 
 def test_every_answer_has_the_security_headers(web):
@@ -537,7 +542,8 @@ def test_a_read_token_closes_reading(mock_ntc):
     assert status("/blacklist?ip=1.2.3.4", f"Authorization: Bearer {TOKEN}", method="DELETE") == 401
     with mock_ntc.watch() as stream:
         assert stream.status == 200                         # this host needs none
-    assert "(set)" in mock_ntc.get("/api/config").text and TOKEN not in mock_ntc.get("/api/config").text
+    shown = mock_ntc.get("/api/config").text
+    assert "(set)" in shown and TOKEN not in shown
 
 
 def test_login_gives_a_session_and_logout_ends_it(mock_ntc):
@@ -548,8 +554,8 @@ def test_login_gives_a_session_and_logout_ends_it(mock_ntc):
 
     def ask(method, path, body="", *headers):
         lines = ["Content-Type: application/json", f"Content-Length: {len(body)}", *headers]
-        return raw(mock_ntc, request_text(mock_ntc, method, path,
-                                          "".join(f"{line}\r\n" for line in lines), body, host), method)
+        headers = "".join(f"{line}\r\n" for line in lines)
+        return raw(mock_ntc, request_text(mock_ntc, method, path, headers, body, host), method)
 
     assert_error(ask("POST", "/api/login", '{"token":"wrong-wrong-wrong"}', own), 401, "wrong")
     assert_error(ask("POST", "/api/login", "{}", own), 400, "token")
@@ -606,10 +612,10 @@ def test_a_length_that_can_be_read_in_two_ways_is_refused(web, headers, status):
 def test_too_many_or_too_long_headers_are_refused(web):
     many = "".join(f"X-{i}: y\r\n" for i in range(100))
     assert raw(web, request_text(web, "GET", "/healthz", many)).status in (400, 431)
-    long = raw(web, request_text(web, "GET", "/healthz", f"X-Long: {'y' * 17_000}\r\n"))
-    assert long is None or long.status in (400, 413, 431)
-    assert raw(web, request_text(web, "GET", "/healthz?" + "y" * 17_000)) is None \
-        or raw(web, request_text(web, "GET", "/healthz?" + "y" * 17_000)).status in (400, 413, 414, 431)
+    for text in (request_text(web, "GET", "/healthz", f"X-Long: {'y' * 17_000}\r\n"),
+                 request_text(web, "GET", "/healthz?" + "y" * 17_000)):
+        answer = raw(web, text)
+        assert answer is None or answer.status in (400, 413, 414, 431)
     assert_error(web.get("/api/flows?ip=" + "1" * 2000), 400)
     assert web.get("/healthz").status == 200
 
@@ -646,9 +652,10 @@ def test_a_connection_is_kept_and_an_unread_body_is_no_request(web):
             pass
 
 
-@pytest.mark.parametrize("begin", [b"", b"GET /healthz HTTP/1.1\r\nHost: loc",
-                                   b"POST /blacklist HTTP/1.1\r\nHost: localhost\r\n"
-                                   b"Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{"])
+@pytest.mark.parametrize("begin", [
+    b"", b"GET /healthz HTTP/1.1\r\nHost: loc",
+    b"POST /blacklist HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 50\r\n\r\n{"])
 def test_40_silent_connections_do_not_starve_others(web, begin):
     silent = [connect(web) for _ in range(40)]
     for connection in silent:
@@ -680,7 +687,8 @@ def test_summary_flows_addresses_and_history_answer_with_data(shared):
     wait_until(lambda: shared.get("/api/summary").json()["active_flows"] > 3, "some flows")
     summary = shared.get("/api/summary").json()
     assert abs(summary["time"] - time.time()) < 5
-    assert {"packets_per_second", "bytes_per_second"} == set(summary["now"]) == set(summary["minute"])
+    assert set(summary["now"]) == set(summary["minute"]) \
+        == {"packets_per_second", "bytes_per_second"}
     assert summary["ledger"]["difference_packets"] == 0
     assert summary["aggregator"]["state"] == "live" and summary["collectors"][0]["state"] == "live"
     assert summary["collectors"][0]["id"] == "test" and summary["collectors"][0]["source"] == "mock"
@@ -718,8 +726,9 @@ def test_summary_flows_addresses_and_history_answer_with_data(shared):
 @pytest.mark.parametrize("query,word", [
     ("limit=0", "limit"), ("limit=1001", "limit"), ("limit=-1", "limit"), ("limit=x", "limit"),
     ("limit=99999999999999999999", "limit"), ("offset=10000", "offset"), ("sort=nonsense", "sort"),
-    ("order=up", "order"), ("ip=nonsense", "ip"), ("ip=10.0.0.1/8", "10.0.0.0/8"), ("port=0", "port"),
-    ("port=65536", "port"), ("proto=ICMP6", "proto"), ("action=ALLOW", "action"),
+    ("order=up", "order"), ("ip=nonsense", "ip"), ("ip=10.0.0.1/8", "10.0.0.0/8"),
+    ("port=0", "port"), ("port=65536", "port"), ("proto=ICMP6", "proto"),
+    ("action=ALLOW", "action"),
     ("direction=IN", "direction"), ("nonsense=1", "nonsense"), ("limit=1&limit=2", "twice"),
     ("ip=%00", ""), ("ip=%f", "")])
 def test_a_bad_query_is_refused_with_a_sentence(web, query, word):

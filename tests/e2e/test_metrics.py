@@ -19,9 +19,10 @@ FAMILIES = {
     "ntc_packets_total": ("counter", ("proto", "direction", "action")),
     "ntc_bytes_total": ("counter", ("proto", "direction", "action")),
     "ntc_ip_packets_per_second": ("gauge", ("ip",)), "ntc_ip_bytes_per_second": ("gauge", ("ip",)),
-    "ntc_ip_unique_dst_ports": ("gauge", ("ip",)), "ntc_ip_syn_count": ("untyped", ("ip",)),     # else promtool minds the name
-    "ntc_ip_ack_count": ("untyped", ("ip",)),
-    "ntc_lost_packets_total": ("counter", ("stage",)), "ntc_lost_bytes_total": ("counter", ("stage",)),
+    "ntc_ip_unique_dst_ports": ("gauge", ("ip",)),
+    "ntc_ip_syn_count": ("untyped", ("ip",)), "ntc_ip_ack_count": ("untyped", ("ip",)),
+    "ntc_lost_packets_total": ("counter", ("stage",)),
+    "ntc_lost_bytes_total": ("counter", ("stage",)),
     "ntc_ledger_difference_packets": ("gauge", ()),
     "ntc_interface_attached": ("gauge", ("interface",)),
     "ntc_list_entries": ("gauge", ("list",)), "ntc_list_hits_total": ("counter", ("list",)),

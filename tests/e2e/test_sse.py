@@ -9,7 +9,7 @@ import statistics
 import time
 
 import pytest
-from scapy.all import ICMP, IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6, Raw
+from scapy.all import IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6, Raw
 
 from conftest import wait_until
 from fake_collector import (ACK, DROP, EGRESS, FIN, ICMP as ICMP_NUMBER, PSH, SKIP, SSH, SYN, TCP as
@@ -50,7 +50,8 @@ def test_events_of_real_packets_have_exactly_these_fields(quiet_ntc):
         begin = time.time()
         ntc.network.send([
             frame(IP(src="192.0.2.1", dst="198.51.100.1") / TCP(sport=1000, dport=80, flags="SA")),
-            frame(IP(src="192.0.2.66", dst="198.51.100.1") / UDP(sport=5, dport=53) / Raw(b"x" * 72)),
+            frame(IP(src="192.0.2.66", dst="198.51.100.1") / UDP(sport=5, dport=53)
+                  / Raw(b"x" * 72)),
             frame(IPv6(src="2001:db8:0:0:1::1", dst="2001:db8::6") / ICMPv6EchoRequest())])
         ntc.network.send([frame(IP(src="192.0.2.1", dst="198.51.100.1")
                                 / TCP(sport=22, dport=4000, flags="PA"))], "router")
@@ -165,7 +166,8 @@ def test_events_are_subscribed_to_only_while_somebody_watches(fake_ntc):
     collector = fake_ntc.start_fake()
 
     def packets_topics(count):
-        collector.wait_topics(lambda topics: topics.count(b"packets") == count, f"{count} take packets")
+        collector.wait_topics(lambda topics: topics.count(b"packets") == count,
+                              f"{count} take packets")
 
     packets_topics(1)                           # the aggregator
     first = fake_ntc.watch()
