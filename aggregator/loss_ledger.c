@@ -96,6 +96,17 @@ static int64_t missing(uint64_t known, uint64_t low, uint64_t high)
     return known > high ? -(int64_t) (known - high) : 0;
 }
 
+/* What both agree on: a program that is interrupted between counting a packet and handing on its
+ * record makes a difference that is gone a second later, and no loss. */
+static int64_t confirmed(int64_t before, int64_t now)
+{
+    if (before > 0 && now > 0)
+        return before < now ? before : now;
+    if (before < 0 && now < 0)
+        return before > now ? before : now;
+    return 0;
+}
+
 static void evaluate(struct loss_ledger *self, const struct collector_status *status)
 {
     uint64_t known = status->published_packets + lost_packets(status);
@@ -103,8 +114,11 @@ static void evaluate(struct loss_ledger *self, const struct collector_status *st
     uint64_t unexplained = status->published_packets - self->base.packets - self->bus.packets
         - self->accounted.packets;
 
+    int64_t missing_now = missing(known, status->due_low, status->due_high);
+
     self->difference_packets = (int64_t) unexplained
-        + missing(known, status->due_low, status->due_high);
+        + confirmed(self->missing_packets, missing_now);
+    self->missing_packets = missing_now;
     self->in_flight_packets = status->due_high > known ? status->due_high - known : 0;
 }
 

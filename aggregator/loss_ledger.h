@@ -35,8 +35,11 @@ struct loss_ledger {
     /* All as of the last status, so that they can be compared with it and with each other: */
     struct packet_sums accounted;   /* since accounting began */
     struct loss bus_then;
+    int64_t missing_packets;        /* of that status: due, but neither published nor known to be
+                                     * lost; negative: published twice */
     int64_t difference_packets;     /* counted, but neither accounted for nor known to be lost;
-                                     * negative: accounted for twice; must be 0 */
+                                     * negative: accounted for twice; must be 0.  What is missing at
+                                     * the collector counts when two statuses in a row say so */
     uint64_t in_flight_packets;     /* in rings and queues of the collector */
 };
 

@@ -272,7 +272,7 @@ def test_a_collector_that_lies_makes_a_difference(fake_ntc):
     collector.publish([Record(packets=4)] * 10)
     assert fake_ntc.state().difference_packets == 0
     collector.lie_packets = 5               # counted by the kernel, never published, not lost
-    assert fake_ntc.state().difference_packets == 5
+    wait_until(lambda: fake_ntc.state().difference_packets == 5, "two statuses in a row say so")
     wait_metrics(fake_ntc, "ntc_ledger_difference_packets", 5)
     collector.lie_packets = 0
     assert fake_ntc.state().difference_packets == 0
