@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { bitRate, bytes, compact, count, plural, rate, share } from './number.ts';
+import {
+    bitRate,
+    bitTick,
+    bytes,
+    compact,
+    count,
+    numberTick,
+    plural,
+    rate,
+    share,
+} from './number.ts';
 
 const en = 'en-US';
 
@@ -54,6 +64,15 @@ describe('numbers', () => {
         expect(bitRate(125_000, en)).toBe('1.00 Mbit/s');
         expect(bitRate(10, en)).toBe('80 bit/s');
         expect(bitRate(NaN, en)).toBe('– bit/s');
+    });
+
+    it('are short on an axis', () => {
+        expect([0, 800_000, 2_400_000].map((n) => bitTick(n, en))).toEqual([
+            '0',
+            '800 kbit/s',
+            '2.4 Mbit/s',
+        ]);
+        expect([0.5, 250, 1500].map((n) => numberTick(n, en))).toEqual(['0.5', '250', '1.5 k']);
     });
 
     it('show shares', () => {

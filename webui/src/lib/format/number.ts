@@ -73,6 +73,25 @@ export function bitRate(bytesPerSecond: number, locale?: string): string {
     return joined(scale(bytesPerSecond * 8, locale), 'bit/s');
 }
 
+/** Bits per second on an axis, where ticks are round: "800 kbit/s", "2.4 Mbit/s". */
+export function bitTick(bitsPerSecond: number, locale?: string): string {
+    return tick(bitsPerSecond, 'bit/s', locale);
+}
+
+/** A number on an axis: "250", "1.5 k". */
+export function numberTick(value: number, locale?: string): string {
+    return tick(value, '', locale);
+}
+
+function tick(value: number, unit: string, locale?: string): string {
+    if (value === 0) return '0';
+    let step = 0;
+    let scaled = value;
+    for (; Math.abs(scaled) >= 1000 && step < SCALES.length - 1; step++) scaled /= 1000;
+    const digits = format(locale, { maximumSignificantDigits: 3 }).format(scaled);
+    return joined({ digits, scale: SCALES[step]! }, unit);
+}
+
 /** Packets per second without the unit: "0.2", "12", "12,345", "1.23 M". */
 export function rate(perSecond: number, locale?: string): string {
     return joined(scale(perSecond, locale, 100_000), '');

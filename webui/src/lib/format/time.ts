@@ -100,7 +100,7 @@ export function duration(seconds: number): string {
 
 /** What remains, to the second: "9:59", "1:00:00", "3 d 4 h"; "now" when it is over. */
 export function countdown(seconds: number): string {
-    const whole = Math.ceil(seconds);
+    const whole = Math.round(seconds);
     if (whole <= 0) return 'now';
     if (whole >= 86400) return duration(whole);
     const two = (value: number) => String(Math.floor(value)).padStart(2, '0');

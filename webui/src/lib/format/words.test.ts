@@ -31,6 +31,8 @@ describe('ledgerWords', () => {
         const words = ledgerWords({ ...ledger, lost });
         expect(words).toMatchObject({ level: 'notice', title: '1,204 not shown, 0 not counted' });
         expect(words.details).toHaveLength(2);
+        const away = [{ stage: 'unsubscribed', packets: 7, bytes: 0, records: 7 }];
+        expect(ledgerWords({ ...ledger, lost: away })).toMatchObject({ level: 'calm', lost: 7 });
         expect(ledgerWords({ ...ledger, difference_packets: -3 })).toMatchObject({
             level: 'alarm',
         });

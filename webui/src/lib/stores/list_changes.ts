@@ -67,12 +67,15 @@ async function entriesOf(ip: string): Promise<Entries> {
 
 async function restore(ip: string, before: Entries): Promise<void> {
     await change(async () => {
+        for (const name of NAMES) await lists[name].load();
         for (const name of NAMES) {
             const entry = before[name];
-            const ttl = remaining(entry, clock.now);
+            const left = remaining(entry, clock.now);
+            const ttl = left === null ? null : Math.ceil(left);
             if (entry && ttl !== 0)
                 await session.asAdmin(() => api.listAdd(name, ip, ttl, entry.reason));
-            else await session.asAdmin(() => api.listRemove(name, ip)).catch(unlessGone);
+            else if (lists[name].index.exact(ip))
+                await session.asAdmin(() => api.listRemove(name, ip)).catch(unlessGone);
         }
         toasts.done(`${ip} is as it was.`);
     });
@@ -81,7 +84,7 @@ async function restore(ip: string, before: Entries): Promise<void> {
 /** Seconds that an entry still has at `now`, null = for ever, 0 = none. */
 export function remaining(entry: ListEntry | null, now: number): number | null {
     if (!entry || entry.expires === null) return null;
-    return Math.max(0, Math.ceil(entry.expires - now));
+    return Math.max(0, entry.expires - now);
 }
 
 function unlessGone(cause: unknown): void {

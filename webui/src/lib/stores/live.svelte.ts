@@ -8,7 +8,7 @@ import { EventRing } from './event_ring.ts';
 export const MAX_EVENTS = 5000;
 
 /** Above this rate nobody reads along: paint less often, leave the processor to others. */
-const BUSY_PER_SECOND = 100;
+const BUSY_PER_SECOND = 30;
 const BUSY_PAINT_MS = 100;
 const LONGEST_WAIT_MS = 15_000;
 
@@ -76,8 +76,10 @@ class LiveStore {
     }
 
     hold(reason: 'pause' | 'scroll'): void {
+        if (this.held === 'pause') return;
         if (this.held === '') this.#shown = this.#ring.copy();
-        if (this.held !== 'pause') this.held = reason;
+        this.held = reason;
+        this.#paint();
     }
 
     follow(): void {
@@ -151,13 +153,16 @@ class LiveStore {
         if (this.#isScheduled) return;
         this.#isScheduled = true;
         const wait = this.#lastPaint + BUSY_PAINT_MS - performance.now();
+        const paint = () => {
+            this.#isScheduled = false;
+            this.#paint();
+        };
         if (this.rate > BUSY_PER_SECOND && wait > 0)
-            setTimeout(() => requestAnimationFrame(() => this.#paint()), wait);
-        else requestAnimationFrame(() => this.#paint());
+            setTimeout(() => requestAnimationFrame(paint), wait);
+        else requestAnimationFrame(paint);
     }
 
     #paint(): void {
-        this.#isScheduled = false;
         this.#lastPaint = performance.now();
         this.missed = this.#missedAll;
         this.size = this.#shown.size;

@@ -36,7 +36,8 @@ class SummaryStore {
     }
 
     async #ask(): Promise<void> {
-        if (!session.data) await session.load();
+        if (!session.data?.read) await session.load();
+        if (!session.data?.read) return; // somebody has to log in first
         const data = await api.summary();
         const wasAway = this.staleSince !== null;
         clock.setServerTime(data.time);
@@ -56,7 +57,7 @@ class SummaryStore {
     #onFailure(error: ApiError): void {
         this.error = error;
         this.staleSince ??= this.#lastAnswer || Date.now() / 1000;
-        if (error.status === 401) session.data = null;
+        if (error.status === 401) void session.load().catch(() => {}); // next time it tells, too
     }
 }
 
