@@ -1,0 +1,138 @@
+"""A clean Debian with systemd as PID 1 in a container with a network of its own, and a peer on a
+cable.  Nothing of the host's network is touched."""
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / "build" / "test-package"
+PACKAGES = "systemd,systemd-sysv,dbus,iproute2,iputils-ping,curl,ca-certificates"
+CAPABILITIES = "CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON"
+
+
+def run(*command, check=True, timeout=600, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True,
+                          timeout=timeout, **options)
+    if check and done.returncode != 0:
+        pytest.fail(f"{' '.join(map(str, command))}:\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
+    return done
+
+
+def wait_until(condition, what, timeout=30):
+    deadline = time.monotonic() + timeout
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {timeout} s: {what}")
+        time.sleep(0.05)
+
+
+def debian_root(suite="bookworm", include=PACKAGES):
+    """The archive of a clean Debian root, made once."""
+    WORK.mkdir(parents=True, exist_ok=True)
+    archive = WORK / f"{suite}.tar"
+    if not archive.exists():
+        fresh = archive.with_suffix(".new.tar")
+        run("mmdebstrap", "--variant=minbase", f"--include={include}", suite, fresh, timeout=1800)
+        fresh.rename(archive)
+    return archive
+
+
+class Machine:
+    """A container that boots like a computer.  Its cable `port` ends at `peer`, another host."""
+
+    port_ip, peer_ip = "198.51.100.1", "198.51.100.2"
+
+    def __init__(self, name):
+        self.root = WORK / f"{name}-root"
+        self.peer = f"ntcpack{os.getpid()}"
+        self.console = WORK / f"{name}.log"
+        self.nspawn = self.leader = None
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root.mkdir(parents=True)
+        run("tar", "-xpf", debian_root(), "-C", self.root)
+        shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
+        run("ip", "netns", "add", self.peer)
+
+    def chroot(self, *command, **options):
+        return run("chroot", self.root, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
+                   "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *command, **options)
+
+    def boot(self):
+        with open(self.console, "ab") as console:
+            self.nspawn = subprocess.Popen(
+                ["systemd-nspawn", "--register=no", "--keep-unit", "-q", "-D", str(self.root), "-b",
+                 "--console=pipe", "--private-network", f"--capability={CAPABILITIES}",
+                 "--system-call-filter=bpf"],
+                stdin=subprocess.DEVNULL, stdout=console, stderr=console)
+        self.leader = int(wait_until(
+            lambda: run("pgrep", "-P", self.nspawn.pid, check=False).stdout.strip(),
+            "the container's PID 1"))
+        wait_until(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip()
+                   in ("running", "degraded"), "the machine is up", timeout=60)
+
+    def command(self, *command):
+        return ["nsenter", "-a", "-t", str(self.leader), "env", "LC_ALL=C.UTF-8",
+                "DEBIAN_FRONTEND=noninteractive", *map(str, command)]
+
+    def run(self, *command, **options):
+        return run(*self.command(*command), **options)
+
+    def plug_in(self):
+        """Connect the cable, as a network manager would: the link, then its address."""
+        run("ip", "link", "add", "port", "netns", self.leader, "type", "veth", "peer", "name",
+            "peer", "netns", self.peer)
+        self.in_peer("ip", "addr", "add", f"{self.peer_ip}/24", "dev", "peer")
+        self.in_peer("ip", "link", "set", "peer", "up")
+        self.run("ip", "addr", "add", f"{self.port_ip}/24", "dev", "port")
+        self.run("ip", "link", "set", "port", "up")
+        self.run("ip", "route", "add", "default", "via", self.peer_ip)
+
+    def in_peer(self, *command, **options):
+        return run("ip", "netns", "exec", self.peer, *command, **options)
+
+    def answers(self):
+        """Does the machine answer the peer's ping?"""
+        return self.in_peer("ping", "-c", "1", "-W", "1", self.port_ip, check=False).returncode == 0
+
+    def pings(self):
+        """Ping without a pause, until stop_pings()."""
+        return subprocess.Popen(
+            ["ip", "netns", "exec", self.peer, "ping", "-i", "0.005", self.port_ip],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    @staticmethod
+    def stop_pings(ping):
+        """Returns how many were sent and how many answered."""
+        ping.send_signal(2)
+        words = ping.communicate(timeout=10)[0].rsplit("---", 1)[-1].split()
+        return int(words[0]), int(words[words.index("received,") - 1])
+
+    def http(self, path, *options):
+        return self.run("curl", "-sS", "--max-time", "5", *options,
+                        f"http://127.0.0.1:8086{path}", check=False).stdout
+
+    def show(self, unit, field):
+        return self.run("systemctl", "show", "-P", field, unit).stdout.strip()
+
+    def filters(self):
+        return "".join(self.run("tc", "filter", "show", "dev", "port", direction).stdout
+                       for direction in ("ingress", "egress"))
+
+    def close(self):
+        if self.nspawn and self.nspawn.poll() is None:
+            self.run("systemctl", "poweroff", check=False)
+            try:
+                self.nspawn.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                os.kill(self.leader, 9)
+                self.nspawn.wait(timeout=15)
+        run("ip", "netns", "del", self.peer, check=False)
+        shutil.rmtree(self.root, ignore_errors=True)
