@@ -200,9 +200,7 @@ int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *en
     return zsock_setup_watch(loop, source->socket, on_events, source);
 }
 
-/* A peer that breaks ZeroMQ's protocol, or sends a message that is too long, is cut off, and libzmq
- * does not connect to its endpoint again: whoever comes after it would never be heard.  So connect
- * anew to an endpoint that is silent: a collector says something every second. */
+/* A collector says something every second: connect anew to an endpoint that is silent. */
 static void connect_anew(struct source *source)
 {
     uint64_t now_ns = clock_monotonic_ns();
@@ -210,8 +208,7 @@ static void connect_anew(struct source *source)
     if (now_ns - source->heard_ns < SILENT_NS || zsock_events(source->socket) & ZMQ_POLLIN)
         return;
     source->heard_ns = now_ns;
-    zsock_disconnect(source->socket, "%s", source->endpoint);
-    zsock_connect(source->socket, "%s", source->endpoint);
+    zsock_setup_reconnect(source->socket, source->endpoint);
 }
 
 static void log_away(const struct collector *collector, void *arg)

@@ -174,6 +174,14 @@ zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue)
     return socket;
 }
 
+void zsock_setup_reconnect(zsock_t *socket, const char *endpoint)
+{
+    assert(socket && endpoint);
+
+    zsock_disconnect(socket, "%s", endpoint);
+    zsock_connect(socket, "%s", endpoint);
+}
+
 int zsock_setup_watch(zloop_t *loop, zsock_t *socket, zloop_reader_fn *handler, void *arg)
 {
     assert(loop && socket && handler);

@@ -30,6 +30,7 @@ struct call {
 struct bus_client {
     zloop_t *loop;
     zsock_t *socket;
+    char endpoint[128];
     int wake_fd;                /* a question has been queued */
     int timer;                  /* of the loop, -1 = not running: no question is waiting */
     pthread_mutex_t lock;       /* of everything below */
@@ -127,9 +128,10 @@ static void advance_call(bus_client_t *self, struct call *call, uint64_t now_ns)
 {
     uint64_t age_ms = (now_ns - call->began_ns) / NS_PER_MS;
 
-    if (age_ms >= BUS_CALL_MS)
+    if (age_ms >= BUS_CALL_MS) {
+        zsock_setup_reconnect(self->socket, self->endpoint);
         finish(call, call->sent > 0 ? -ETIMEDOUT : -EHOSTUNREACH);
-    else if (call->sent == 0 || (call->sent == 1 && age_ms >= BUS_CALL_MS / 2))
+    } else if (call->sent == 0 || (call->sent == 1 && age_ms >= BUS_CALL_MS / 2))
         send_question(self, call);
 }
 
@@ -233,6 +235,7 @@ int bus_client_open(zloop_t *loop, const char *endpoint, int queue, bus_client_t
         return -ENOMEM;
     self->loop = loop;
     self->timer = -1;
+    snprintf(self->endpoint, sizeof self->endpoint, "%s", endpoint);
     pthread_mutex_init(&self->lock, NULL);
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     self->socket = zsock_setup_connect(ZMQ_DEALER, endpoint, queue);

@@ -12,6 +12,14 @@
 enum {
     SNAPSHOT_QUEUE = 4,         /* only the newest is of use */
     MAX_MESSAGES = 64,          /* taken in one turn of the reactor */
+    SILENT_S = 3,               /* every peer says something each second */
+};
+
+/* A subscription, and when it was heard last. */
+struct feed {
+    zsock_t *socket;            /* NULL = not connected */
+    char endpoint[CONFIG_ITEM_SIZE];
+    uint64_t heard_ns;          /* CLOCK_MONOTONIC, of the last message or connect */
 };
 
 struct bus_receiver {
@@ -19,18 +27,31 @@ struct bus_receiver {
     const struct config *config;
     latest_t *latest;
     sse_clients_t *sse;
-    zsock_t *snapshots;
-    zsock_t *events[CONFIG_MAX_ITEMS];  /* NULL while nobody watches */
+    int timer;
+    struct feed snapshots;
+    struct feed events[CONFIG_MAX_ITEMS];   /* not connected while nobody watches */
     bool has_bad_message;       /* said so once */
 };
 
-/* Count as lost what is no message of ours; say it once, a flood must not fill the journal. */
+/* Count what is no message of ours; say it once, a flood must not fill the journal. */
 static void on_bad_message(bus_receiver_t *self, const char *topic, int error)
 {
+    latest_count_bad_message(self->latest);
     if (!self->has_bad_message)
-        log_warning("dropped a bad message under \"%s\": %s; more are dropped in silence", topic,
+        log_warning("dropped a bad message under \"%s\": %s; more are only counted", topic,
                     strerror(-error));
     self->has_bad_message = true;
+}
+
+static void mark_heard(bus_receiver_t *self, const zsock_t *socket)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+
+    if (self->snapshots.socket == socket)
+        self->snapshots.heard_ns = now_ns;
+    for (unsigned i = 0; i < CONFIG_MAX_ITEMS && self->events[i].socket; i++)
+        if (self->events[i].socket == socket)
+            self->events[i].heard_ns = now_ns;
 }
 
 static void take_snapshot(bus_receiver_t *self, struct bus_message *message)
@@ -56,6 +77,7 @@ static int on_snapshot(zloop_t *loop, zsock_t *socket, void *arg)
     int newest = -1, rc = 0;
 
     (void) loop;
+    mark_heard(self, socket);
     for (int i = 0; i < MAX_MESSAGES && rc != -EAGAIN; i++) {
         int spare = newest == 0 ? 1 : 0;
         rc = bus_message_receive(socket, &messages[spare]);
@@ -95,6 +117,7 @@ static int on_event(zloop_t *loop, zsock_t *socket, void *arg)
     int rc = 0;
 
     (void) loop;
+    mark_heard(self, socket);
     for (int i = 0; i < MAX_MESSAGES && rc != -EAGAIN; i++) {
         rc = bus_message_receive(socket, &message);
         if (rc == -EBADMSG)
@@ -108,42 +131,54 @@ static int on_event(zloop_t *loop, zsock_t *socket, void *arg)
     return 0;
 }
 
-static void disconnect(bus_receiver_t *self, zsock_t **socket)
+static void disconnect(bus_receiver_t *self, struct feed *feed)
 {
-    if (!*socket)
+    if (!feed->socket)
         return;
-    zloop_reader_end(self->loop, *socket);
-    zsock_destroy(socket);
+    zloop_reader_end(self->loop, feed->socket);
+    zsock_destroy(&feed->socket);
 }
 
-/* Subscribe to one topic of an endpoint.  Returns NULL on failure, which is logged. */
-static zsock_t *subscribe(bus_receiver_t *self, const char *endpoint, const char *topic, int queue,
-                          zloop_reader_fn *handler)
+/* Subscribe to a topic of an endpoint.  Returns 0, or -errno, which is logged. */
+static int subscribe(bus_receiver_t *self, struct feed *feed, const char *endpoint,
+                     const char *topic, int queue, zloop_reader_fn *handler)
 {
-    zsock_t *socket = zsock_setup_connect(ZMQ_SUB, endpoint, queue);
+    int rc = 0;
 
-    if (socket) {
-        zsock_set_subscribe(socket, topic);
-        if (zsock_setup_watch(self->loop, socket, handler, self) == 0)
-            return socket;
+    snprintf(feed->endpoint, sizeof feed->endpoint, "%s", endpoint);
+    feed->heard_ns = clock_monotonic_ns();
+    feed->socket = zsock_setup_connect(ZMQ_SUB, endpoint, queue);
+    if (feed->socket) {
+        zsock_set_subscribe(feed->socket, topic);
+        rc = zsock_setup_watch(self->loop, feed->socket, handler, self);
+    } else {
+        rc = -errno;
     }
-    log_error("cannot subscribe to %s: %s", endpoint, strerror(errno));
-    zsock_destroy(&socket);
-    return NULL;
+    if (rc != 0) {
+        log_error("cannot subscribe to %s: %s", endpoint, strerror(-rc));
+        zsock_destroy(&feed->socket);
+    }
+    return rc;
+}
+
+/* Events come with the status of the collector, which is heard also when there are none. */
+static void subscribe_events(bus_receiver_t *self, struct feed *feed, const char *endpoint)
+{
+    if (subscribe(self, feed, endpoint, TOPIC_PACKETS, (int) self->config->bus.queue, on_event) == 0)
+        zsock_set_subscribe(feed->socket, TOPIC_STATUS);
 }
 
 static void connect_events(bus_receiver_t *self)
 {
     const struct config_list *collectors = &self->config->bus.collectors;
-    int queue = (int) self->config->bus.queue;
     char endpoint[128];
 
     sse_clients_restart(self->sse);
     if (collectors->size == 0
         && zsock_setup_endpoint(endpoint, self->config->bus.directory, BUS_EVENTS) == 0)
-        self->events[0] = subscribe(self, endpoint, TOPIC_PACKETS, queue, on_event);
+        subscribe_events(self, &self->events[0], endpoint);
     for (uint32_t i = 0; i < collectors->size; i++)
-        self->events[i] = subscribe(self, collectors->items[i], TOPIC_PACKETS, queue, on_event);
+        subscribe_events(self, &self->events[i], collectors->items[i]);
 }
 
 static void disconnect_events(bus_receiver_t *self)
@@ -152,11 +187,33 @@ static void disconnect_events(bus_receiver_t *self)
         disconnect(self, &self->events[i]);
 }
 
+static void reconnect_if_silent(struct feed *feed, uint64_t now_ns)
+{
+    if (!feed->socket || now_ns - feed->heard_ns < SILENT_S * NS_PER_S
+        || zsock_events(feed->socket) & ZMQ_POLLIN)
+        return;
+    feed->heard_ns = now_ns;
+    zsock_setup_reconnect(feed->socket, feed->endpoint);
+}
+
+static int on_second(zloop_t *loop, int timer, void *arg)
+{
+    bus_receiver_t *self = arg;
+    uint64_t now_ns = clock_monotonic_ns();
+
+    (void) loop;
+    (void) timer;
+    reconnect_if_silent(&self->snapshots, now_ns);
+    for (unsigned i = 0; i < CONFIG_MAX_ITEMS; i++)
+        reconnect_if_silent(&self->events[i], now_ns);
+    return 0;
+}
+
 /* The first client came, or the last one went, or both. */
 static int on_demand(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
     bus_receiver_t *self = arg;
-    bool is_connected = self->events[0] != NULL;
+    bool is_connected = self->events[0].socket != NULL;
     eventfd_t value;
 
     (void) loop;
@@ -187,12 +244,15 @@ int bus_receiver_open(zloop_t *loop, const struct config *config, latest_t *late
     self->sse = sse;
 
     zmq_pollitem_t item = { .fd = sse_clients_demand_fd(sse), .events = ZMQ_POLLIN };
-    self->snapshots = subscribe(self, endpoint, TOPIC_SNAPSHOT, SNAPSHOT_QUEUE, on_snapshot);
-    if (self->snapshots && zloop_poller(loop, &item, on_demand, self) == 0)
+    rc = subscribe(self, &self->snapshots, endpoint, TOPIC_SNAPSHOT, SNAPSHOT_QUEUE, on_snapshot);
+    self->timer = zloop_timer(loop, 1000, 0, on_second, self);
+    if (rc == 0 && (self->timer < 0 || zloop_poller(loop, &item, on_demand, self) != 0))
+        rc = -ENOMEM;
+    if (rc == 0)
         *ret_receiver = self;
     else
         bus_receiver_destroy(&self);
-    return self ? 0 : -ENOMEM;
+    return rc;
 }
 
 void bus_receiver_destroy(bus_receiver_t **self_p)
@@ -203,6 +263,8 @@ void bus_receiver_destroy(bus_receiver_t **self_p)
     if (!self)
         return;
     zmq_pollitem_t item = { .fd = sse_clients_demand_fd(self->sse), .events = ZMQ_POLLIN };
+    if (self->timer >= 0)
+        zloop_timer_end(self->loop, self->timer);
     zloop_poller_end(self->loop, &item);
     disconnect(self, &self->snapshots);
     disconnect_events(self);

@@ -59,7 +59,7 @@ static bool is_kept(const struct http_exchange *self)
     const char *connection = http_header(self, "Connection");
 
     return is_http_1_1(self) && !(connection && strcasestr(connection, "close"))
-           && !has_large_body(self);
+           && !has_large_body(self) && !self->must_close;
 }
 
 /* Write the head; `length` is a header line or "". */

@@ -26,6 +26,7 @@ struct http_exchange {
     struct http_server *server;
     const char *path;           /* below server.base_path, begins with "/" */
     bool is_head;               /* answer without a body */
+    bool must_close;            /* serve nothing more on this connection */
     struct access_verdict access;
 };
 

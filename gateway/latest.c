@@ -20,6 +20,7 @@ struct shared {
 struct latest {
     pthread_mutex_t lock;
     struct shared *current;     /* NULL until the first snapshot */
+    atomic_ullong bad_messages;
 };
 
 static const struct snapshot NOTHING;
@@ -75,9 +76,15 @@ int latest_put(latest_t *self, struct snapshot *snapshot, uint64_t now_ns)
     return 0;
 }
 
+void latest_count_bad_message(latest_t *self)
+{
+    atomic_fetch_add(&self->bad_messages, 1);
+}
+
 struct latest_view latest_take(latest_t *self, uint64_t now_ns)
 {
-    struct latest_view view = { .snapshot = &NOTHING, .state = PEER_AWAY, .age_s = INFINITY };
+    struct latest_view view = { .snapshot = &NOTHING, .state = PEER_AWAY, .age_s = INFINITY,
+                                .bad_messages = atomic_load(&self->bad_messages) };
 
     pthread_mutex_lock(&self->lock);
     struct shared *shared = self->current;

@@ -25,8 +25,12 @@ void latest_destroy(latest_t **self_p);
  * Returns 0, or -ENOMEM (the snapshot is freed then). */
 int latest_put(latest_t *self, struct snapshot *snapshot, uint64_t now_ns);
 
+/* Count a message that was dropped because it was none of ours. */
+void latest_count_bad_message(latest_t *self);
+
 /* A reader's hold on the last snapshot. */
 struct latest_view {
+    uint64_t bad_messages;              /* counted by latest_count_bad_message() since the start */
     const struct snapshot *snapshot;    /* an empty one when none has ever arrived; never NULL */
     enum peer_state state;              /* of the aggregator; PEER_AWAY = none has ever arrived */
     double age_s;                       /* since it was received; infinite when none has */

@@ -102,8 +102,13 @@ static void write_whole(struct page *self)
     family(self, "ntc_sse_missed_events_total", "counter",
            "Events that clients were told they missed.");
     put_whole(self, "ntc_sse_missed_events_total", -1, NO_LABELS, self->input->sse_missed);
+    family(self, "ntc_bad_messages_total", "counter", "Messages of the bus that were dropped.");
+    put_whole(self, "ntc_bad_messages_total", -1, LABELS("process", "gateway"),
+              self->input->view.bad_messages);
     if (self->input->view.state == PEER_AWAY)
         return;
+    put_whole(self, "ntc_bad_messages_total", -1, LABELS("process", "aggregator"),
+              snapshot->bad_messages);
     gauge(self, "ntc_packets_per_second", "Packets per second over the last minute.",
           snapshot->packets_per_second);
     gauge(self, "ntc_bytes_per_second", "Bytes per second over the last minute.",

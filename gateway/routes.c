@@ -63,12 +63,14 @@ static int check_headers(struct http_exchange *exchange)
         return http_reply_error(exchange, 431, NULL, "there are more than %d headers", MAX_HEADERS);
     if (http_header_count(exchange, "Host") != 1)
         return http_reply_error(exchange, 400, NULL, "there must be one Host header");
+    exchange->must_close = true;        /* nobody knows where the next request would begin */
     if (http_header_count(exchange, "Content-Length") > 1
         || http_header_count(exchange, "Transfer-Encoding") > 1)
         return http_reply_error(exchange, 400, NULL, "the length of the body is there twice");
     if (http_header(exchange, "Content-Length") && http_header(exchange, "Transfer-Encoding"))
         return http_reply_error(exchange, 400, NULL,
                                 "send a Content-Length or a Transfer-Encoding, not both");
+    exchange->must_close = false;
     return 0;
 }
 
