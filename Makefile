@@ -221,7 +221,7 @@ BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev li
     libzmq3-dev libczmq-dev libcivetweb-dev libprotobuf-c-dev protobuf-c-compiler libyaml-dev \
     libjansson-dev check tzdata $(if $(shell command -v npm),,nodejs npm)
 TEST_PACKAGES := protobuf-compiler python3-pytest python3-scapy python3-zmq python3-protobuf \
-    iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics \
+    iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics chromium \
     libclang-rt-dev cppcheck shellcheck
 
 deps: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES)

@@ -8,44 +8,47 @@ if [ "$(id -u)" != 0 ]; then
     echo "The tests load TC programs and make network namespaces: sudo make test" >&2
     exit 1
 fi
+export NO_COLOR=1
 jobs=$(nproc)
 log=build/test.log
 : >"$log"
 failed_stages=
 
+# A build may use all cores; the tests of one stage run one after the other.
 stage() {
     local title=$1
     shift
-    printf '\n== %s\n' "$title" | tee -a "$log"
-    "$@" </dev/null 2>&1 | tee -a "$log"
+    printf '\n== %s (%s)\n' "$title" "$(date +%T)" | tee -a "$log"
+    make -s -j"$jobs" "$@" </dev/null 2>&1 | tee -a "$log"
     if [ "${PIPESTATUS[0]}" != 0 ]; then
         failed_stages="$failed_stages, $title"
     fi
 }
 
-build() { make -s -j"$jobs" "$@"; }
+stage "build" all
+stage "lint" lint
+stage "unit tests" check
+stage "unit tests under ASan and UBSan" SAN=1 check
+stage "TC programs in the kernel" check-bpf
+stage "the page: build" webui
+stage "the page: types, style, units" check-webui
+stage "end to end" check-e2e
+stage "the page in Chromium" check-webui-e2e
 
-stage "build" build all
-stage "unit tests" build check
-stage "unit tests under ASan and UBSan" build SAN=1 check
-stage "TC programs in the kernel" build check-bpf
-stage "lint" build lint
-stage "end to end" build check-e2e
-
-# Check prints "Checks: N, Failures: N, Errors: N", pytest "N passed, N failed" in any order.
-count() { grep -oE "$1" "$log" | grep -oE '[0-9]+' | awk '{ sum += $1 } END { print sum + 0 }'; }
-checks=$(count 'Checks: [0-9]+')
-check_bad=$(($(count 'Failures: [0-9]+') + $(count 'Errors: [0-9]+')))
-pytest_passed=$(grep -E '^=*[ ]*([0-9]+ failed, )?[0-9]+ passed' "$log" | grep -oE '[0-9]+ passed' \
-    | awk '{ sum += $1 } END { print sum + 0 }')
-pytest_failed=$(grep -E '(passed|failed|error).* in [0-9.]+s' "$log" | grep -oE '[0-9]+ (failed|error)' \
-    | awk '{ sum += $1 } END { print sum + 0 }')
-passed=$((checks - check_bad + pytest_passed))
-failed=$((check_bad + pytest_failed))
+# "Checks: N, Failures: N, Errors: N" (Check), "N failed, N passed in" (pytest), "Tests  N failed | N
+# passed" (Vitest), "# pass N" (node's runner).
+sum() { grep -oE "$1" "$log" | grep -oE '[0-9]+' | awk '{ all += $1 } END { print all + 0 }'; }
+bad=$(($(sum 'Failures: [0-9]+') + $(sum 'Errors: [0-9]+') + $(sum '^# fail [0-9]+') \
+    + $(grep -E '^ *Tests |^=*.* in [0-9.]+s' "$log" | grep -oE '[0-9]+ (failed|error)' \
+        | awk '{ all += $1 } END { print all + 0 }')))
+good=$(($(sum 'Checks: [0-9]+') - $(sum 'Failures: [0-9]+') - $(sum 'Errors: [0-9]+') \
+    + $(sum '^# pass [0-9]+') \
+    + $(grep -E '^ *Tests |^=*.* in [0-9.]+s' "$log" | grep -oE '[0-9]+ passed' \
+        | awk '{ all += $1 } END { print all + 0 }')))
 echo
 if [ -n "$failed_stages" ]; then
     echo "failed: ${failed_stages#, }"
-    [ "$failed" -gt 0 ] || failed=1
+    [ "$bad" -gt 0 ] || bad=1
 fi
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+echo "$good passed, $bad failed"
+[ "$bad" = 0 ]
