@@ -139,7 +139,8 @@ static void examine_attaching(struct doctor *self, int program_fd)
     int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
 
     if (own < 0 || unshare(CLONE_NEWNET) != 0) {
-        tell(self, NOTE, "clsact", "not tried: only root can do that without touching an interface");
+        tell(self, NOTE, "clsact",
+             "not tried: only root can do that without touching an interface");
     } else {
         int rc = try_attach(program_fd);
         if (rc == 0)

@@ -42,8 +42,8 @@ void zsock_setup_unbind(struct bound_socket *bound);
 zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue);
 
 /* Connect again to a peer that has been silent for longer than it should.  libzmq does not do so by
- * itself after a peer broke the protocol or sent a message that was too long: whoever comes after it at
- * that endpoint would never be heard (libzmq issue 4196).  What the queues hold is lost. */
+ * itself after a peer broke the protocol or sent a message that was too long: whoever comes after
+ * it at that endpoint would never be heard (libzmq issue 4196).  What the queues hold is lost. */
 void zsock_setup_reconnect(zsock_t *socket, const char *endpoint);
 
 /* Call `handler` when `socket` has something to read.  Returns 0 or -ENOMEM. */

@@ -164,7 +164,9 @@ static int subscribe(bus_receiver_t *self, struct feed *feed, const char *endpoi
 /* Events come with the status of the collector, which is heard also when there are none. */
 static void subscribe_events(bus_receiver_t *self, struct feed *feed, const char *endpoint)
 {
-    if (subscribe(self, feed, endpoint, TOPIC_PACKETS, (int) self->config->bus.queue, on_event) == 0)
+    int queue = (int) self->config->bus.queue;
+
+    if (subscribe(self, feed, endpoint, TOPIC_PACKETS, queue, on_event) == 0)
         zsock_set_subscribe(feed->socket, TOPIC_STATUS);
 }
 

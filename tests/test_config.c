@@ -242,7 +242,7 @@ START_TEST(texts_may_fill_their_field)
 {
     char assignment[PATH_MAX + 64];
     static const struct { const char *head; size_t most; } CASES[] = {
-        { "bus.collector_id=", 63 }, { "bus.directory=", 95 }, 
+        { "bus.collector_id=", 63 }, { "bus.directory=", 95 },
         { "server.token_file=", PATH_MAX - 1 },
         { "server.read_token=", 127 },
     };

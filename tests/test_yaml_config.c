@@ -156,7 +156,7 @@ END_TEST
 START_TEST(syntax_errors_name_their_line)
 {
     static const char *const CASES[] = {
-        "a:\n  b: [1\nc: 2\n", "a:\n\tb: 1\n", "a:\n  b: \"x\n", "a:\n  b: @x\n", 
+        "a:\n  b: [1\nc: 2\n", "a:\n\tb: 1\n", "a:\n  b: \"x\n", "a:\n  b: @x\n",
         "a:\n b: 1\n  c: 2\n",
         "a:\n  b: \xff\n", "a:\n  b: \x01\n", "a: {\n}}\n", "a:\n  b: \"\\ud800\"\n",
         "%YAML 9.0\n---\na: {b: 1}\n",
