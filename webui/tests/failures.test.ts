@@ -38,7 +38,7 @@ describe('programs that go and come back', () => {
             .waitFor();
         const before = await page.locator(ROWS).first().innerText();
         await stack.run('gateway');
-        await page.getByRole('button', { name: 'Live', exact: true }).waitFor({ timeout: 30_000 });
+        await page.getByRole('button', { name: 'Up to date' }).waitFor({ timeout: 30_000 });
         await page.locator('.live .status').getByText('events/s').waitFor({ timeout: 30_000 });
         await until(
             page,
@@ -76,7 +76,7 @@ describe('programs that go and come back', () => {
         await page.getByRole('button', { name: 'Aggregator away' }).waitFor();
         await page.locator('.system').getByText('the figures stand still').waitFor();
         await stack.run('aggregator');
-        await page.getByRole('button', { name: 'Live', exact: true }).waitFor({ timeout: 30_000 });
+        await page.getByRole('button', { name: 'Up to date' }).waitFor({ timeout: 30_000 });
         expect(watch.problems).toEqual([]);
         await context.close();
     });
@@ -91,7 +91,7 @@ describe('programs that go and come back', () => {
         await page.getByRole('button', { name: 'Block', exact: true }).click();
         await page.locator('.toast.failed').getByText('the collector does not answer').waitFor();
         await stack.run('collector');
-        await page.getByRole('button', { name: 'Live', exact: true }).waitFor({ timeout: 30_000 });
+        await page.getByRole('button', { name: 'Up to date' }).waitFor({ timeout: 30_000 });
         await page.getByRole('button', { name: 'Block', exact: true }).click();
         await page.getByText('Blocked 192.0.2.1').waitFor();
         expect(watch.problems).toEqual([]);

@@ -1,6 +1,6 @@
 /** What the server's words and numbers mean, told to people. */
 
-import type { AddressRow, CollectorState, Ledger, Summary } from '../api/types.ts';
+import type { AddressRow, CollectorState, FlowRow, Ledger, Summary } from '../api/types.ts';
 import { count, plural } from './number.ts';
 import { duration } from './time.ts';
 
@@ -64,6 +64,11 @@ const PORTS = new Map<number, string>([
 /** The usual service of a port, '' if none is known. */
 export function portName(port: number): string {
     return PORTS.get(port) ?? '';
+}
+
+/** What two ends talk about: the service of the port that was called, '' if it is not known. */
+export function serviceName(flow: Pick<FlowRow, 'src_port' | 'dst_port'>): string {
+    return portName(flow.dst_port) || portName(flow.src_port);
 }
 
 const PROTOCOL_NAMES = new Map<number, string>([

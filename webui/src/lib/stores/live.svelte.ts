@@ -21,8 +21,8 @@ class LiveStore {
     staleSince = $state<number | null>(null);
     /** Why the table stands still, '' while it follows. */
     held = $state<'' | 'pause' | 'scroll'>('');
-    /** Events a second, the server's skipped ones included. */
-    rate = $state(0);
+    /** Events a second, the server's skipped ones included; null in the first second. */
+    rate = $state<number | null>(null);
     /** Events that the server had to skip for us since the stream was opened. */
     missed = $state(0);
     /** Grows with every paint; whoever reads rows depends on it. */
@@ -67,7 +67,7 @@ class LiveStore {
         this.state = 'closed';
         this.staleSince = null;
         this.error = null;
-        this.rate = 0;
+        this.rate = null;
     }
 
     /** Tries now instead of waiting. */
@@ -157,7 +157,7 @@ class LiveStore {
             this.#isScheduled = false;
             this.#paint();
         };
-        if (this.rate > BUSY_PER_SECOND && wait > 0)
+        if ((this.rate ?? 0) > BUSY_PER_SECOND && wait > 0)
             setTimeout(() => requestAnimationFrame(paint), wait);
         else requestAnimationFrame(paint);
     }
