@@ -1,6 +1,7 @@
 """A clean Debian with systemd as PID 1 in a container with a network of its own, and a peer on a
 cable.  Nothing of the host's network is touched."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -51,7 +52,7 @@ class Machine:
     port_ip, peer_ip = "198.51.100.1", "198.51.100.2"
 
     def __init__(self, name):
-        self.root = WORK / f"{name}-root"
+        self.root = WORK / f"{name}-{os.getpid()}"
         self.peer = f"ntcpack{os.getpid()}"
         self.console = WORK / f"{name}.log"
         self.nspawn = self.leader = None
@@ -72,11 +73,16 @@ class Machine:
                  "--console=pipe", "--private-network", f"--capability={CAPABILITIES}",
                  "--system-call-filter=bpf"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)
-        self.leader = int(wait_until(
-            lambda: run("pgrep", "-P", self.nspawn.pid, check=False).stdout.strip(),
-            "the container's PID 1"))
+        self.leader = wait_until(self.find_init, "the container's PID 1")
         wait_until(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip()
                    in ("running", "degraded"), "the machine is up", timeout=60)
+
+    def find_init(self):
+        for pid in run("pgrep", "-P", self.nspawn.pid, check=False).stdout.split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text() == "systemd\n":
+                    return int(pid)
+        return None
 
     def command(self, *command):
         return ["nsenter", "-a", "-t", str(self.leader), "env", "LC_ALL=C.UTF-8",
@@ -128,11 +134,12 @@ class Machine:
 
     def close(self):
         if self.nspawn and self.nspawn.poll() is None:
-            self.run("systemctl", "poweroff", check=False)
+            if self.leader:
+                self.run("systemctl", "poweroff", check=False)
             try:
-                self.nspawn.wait(timeout=15)
+                self.nspawn.wait(timeout=15 if self.leader else 0)
             except subprocess.TimeoutExpired:
-                os.kill(self.leader, 9)
-                self.nspawn.wait(timeout=15)
+                self.nspawn.kill()  # the container dies with it
+                self.nspawn.wait()
         run("ip", "netns", "del", self.peer, check=False)
         shutil.rmtree(self.root, ignore_errors=True)
