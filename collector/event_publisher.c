@@ -23,7 +23,7 @@ struct listeners {
 
 struct event_publisher {
     struct bound_socket bound;
-    struct listeners packets, status;
+    struct listeners packets, status, live;
     packet_batch_t *batch;
     struct batch_header header; /* of the open batch */
     bool header_is_final;       /* an attempt was made to send it: it must not change any more */
@@ -73,6 +73,7 @@ int event_publisher_open(event_publisher_t **ret_self, const struct publisher_se
         return rc;
     self->packets.topic = TOPIC_PACKETS;
     self->status.topic = TOPIC_STATUS;
+    self->live.topic = TOPIC_LIVE;
     snprintf(self->header.collector_id, sizeof self->header.collector_id, "%s",
              settings->collector_id);
     self->header.boot_id = settings->boot_id;
@@ -159,6 +160,8 @@ unsigned event_publisher_on_subscription(event_publisher_t *self)
         if (size == 0 || (bytes[0] != 0 && bytes[0] != 1))
             continue;           /* nobody has anything else to say here */
         note(&self->packets, bytes[0] == 1, bytes + 1, size - 1);
+        if (size > 1)           /* who wants everything does not ask for haste */
+            note(&self->live, bytes[0] == 1, bytes + 1, size - 1);
         if (note(&self->status, bytes[0] == 1, bytes + 1, size - 1) && bytes[0] == 1)
             news |= STATUS_JOINED;
     }
@@ -169,6 +172,11 @@ unsigned event_publisher_on_subscription(event_publisher_t *self)
 bool event_publisher_has_listener(const event_publisher_t *self)
 {
     return self->packets.bits != 0;
+}
+
+bool event_publisher_is_watched(const event_publisher_t *self)
+{
+    return self->live.bits != 0;
 }
 
 bool event_publisher_is_wanted(const event_publisher_t *self)

@@ -61,6 +61,9 @@ unsigned event_publisher_on_subscription(event_publisher_t *self);
 /* True when somebody listens to packets. */
 bool event_publisher_has_listener(const event_publisher_t *self);
 
+/* True when somebody watches packets live and wants them without delay. */
+bool event_publisher_is_watched(const event_publisher_t *self);
+
 /* True when records are used: somebody listens, or they are recorded. */
 bool event_publisher_is_wanted(const event_publisher_t *self);
 

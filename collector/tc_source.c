@@ -13,8 +13,9 @@
 #include "source_counters.h"
 #include "tc_attachment.h"
 
-#define BUSY_MS 2               /* between two drains when the last one filled a batch */
-#define CALM_MS 20              /* at most, when it did not: a record waits no longer */
+#define BUSY_MS 4               /* between two drains when the last one filled a batch */
+#define LIVE_MS 20              /* at most, when it did not and somebody watches */
+#define CALM_MS 40              /* when nobody does: each message wakes five threads */
 #define FLUSH_NS (50 * NS_PER_MS)   /* merged packets leave when 50 ms old, looked at every 50 ms */
 #define GRACE_NS NS_PER_S       /* for the listeners of the collector before us to find us */
 #define RING_RECORD (sizeof(struct packet_record) + 8)  /* with the ring's own header */
@@ -25,7 +26,7 @@ struct tc_source {
     kernel_source_t *kernel;
     tc_attachment_t *attachment;
     uint32_t batch;
-    int calm_ms;
+    int live_ms;
     uint64_t grace_until_ns;    /* CLOCK_MONOTONIC, 0 = over */
     uint64_t grace_bytes;       /* in the ring at most, meanwhile */
     uint64_t flushed_ns;        /* CLOCK_BOOTTIME of the last look at the flow cache */
@@ -61,8 +62,9 @@ static bool has_grace(tc_source_t *self, const event_publisher_t *publisher)
     return self->grace_until_ns != 0;
 }
 
-/* Much traffic: every 2 ms, so that the ring needs to hold little.  Little traffic: every
- * events.flush_ms, and what came is sent at once.  None: the kernel wakes us. */
+/* Much traffic: every 4 ms, so that the ring needs to hold little.  Little traffic: every
+ * events.flush_ms, or 40 ms while nobody watches it live, and what came is sent at once.  None: the
+ * kernel wakes us. */
 static int pump(void *arg, event_publisher_t *publisher)
 {
     tc_source_t *self = arg;
@@ -84,7 +86,7 @@ static int pump(void *arg, event_publisher_t *publisher)
     event_publisher_flush(publisher);
     if (drained == 0 && !cached && kernel_source_sleep(self->kernel))
         return SOURCE_SLEEPS;
-    return self->calm_ms;
+    return event_publisher_is_watched(publisher) ? self->live_ms : CALM_MS;
 }
 
 /* ---- the report ---- */
@@ -226,7 +228,7 @@ int tc_source_open(tc_source_t **ret_self, const struct config *config, char *wh
     self->batch = config->events.batch;
     self->grace_until_ns = clock_monotonic_ns() + GRACE_NS;
     self->grace_bytes = (uint64_t) config->events.ring_mib << 19;      /* half of it */
-    self->calm_ms = config->events.flush_ms < CALM_MS ? (int) config->events.flush_ms : CALM_MS;
+    self->live_ms = config->events.flush_ms < LIVE_MS ? (int) config->events.flush_ms : LIVE_MS;
     self->list_kernel = (struct list_kernel) { put_item, remove_item, read_hits, self->kernel };
     self->packets = (struct packet_source) {
         .name = "tc", .self = self, .ledger = kernel_source_ledger(self->kernel),

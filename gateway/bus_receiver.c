@@ -161,13 +161,16 @@ static int subscribe(bus_receiver_t *self, struct feed *feed, const char *endpoi
     return rc;
 }
 
-/* Events come with the status of the collector, which is heard also when there are none. */
+/* Events come with the status of the collector, which is heard also when there are none, and without
+ * the delay that suits the aggregator. */
 static void subscribe_events(bus_receiver_t *self, struct feed *feed, const char *endpoint)
 {
     int queue = (int) self->config->bus.queue;
 
-    if (subscribe(self, feed, endpoint, TOPIC_PACKETS, queue, on_event) == 0)
+    if (subscribe(self, feed, endpoint, TOPIC_PACKETS, queue, on_event) == 0) {
         zsock_set_subscribe(feed->socket, TOPIC_STATUS);
+        zsock_set_subscribe(feed->socket, TOPIC_LIVE);
+    }
 }
 
 static void connect_events(bus_receiver_t *self)

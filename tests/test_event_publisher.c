@@ -197,6 +197,22 @@ START_TEST(a_listener_that_leaves_does_not_hide_one_that_stays)
 }
 END_TEST
 
+START_TEST(only_who_asks_for_it_watches_live)
+{
+    zsock_t *patient = new_listener(""), *hasty = new_listener(TOPIC_PACKETS);
+
+    ck_assert(!event_publisher_is_watched(publisher));
+    subscribe(hasty, TOPIC_LIVE);
+    wait_for_news();
+    ck_assert(event_publisher_is_watched(publisher));
+    zsock_destroy(&hasty);
+    while (event_publisher_is_watched(publisher))
+        wait_for_news();
+    ck_assert(event_publisher_has_listener(publisher));
+    zsock_destroy(&patient);
+}
+END_TEST
+
 START_TEST(a_listener_that_crashes_is_one_that_leaves)
 {
     pid_t child = fork();
@@ -436,6 +452,7 @@ int main(void)
     tcase_add_test(tcase, full_batches_are_sent_with_their_numbers);
     tcase_add_test(tcase, a_batch_that_is_not_full_is_sent_when_it_is_old);
     tcase_add_test(tcase, a_listener_that_leaves_does_not_hide_one_that_stays);
+    tcase_add_test(tcase, only_who_asks_for_it_watches_live);
     tcase_add_test(tcase, a_listener_that_crashes_is_one_that_leaves);
     tcase_add_test(tcase, every_new_listener_to_status_is_told);
     tcase_add_test(tcase, a_slow_listener_loses_batches_and_can_count_them);
