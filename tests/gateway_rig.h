@@ -164,13 +164,14 @@ static inline void rig_leave(struct rig_peer *peer)
 static inline void rig_wait_subscriber(struct bound_socket *bound, const char *topic, bool is_there)
 {
     char message[32];
-    void *socket = zsock_resolve(bound->socket);
+    int size = 0;
 
     zsock_set_rcvtimeo(bound->socket, RIG_PATIENCE_MS);
-    int size = zmq_recv(socket, message, sizeof message, 0);
-    ck_assert_int_eq(size, (int) strlen(topic) + 1);
-    ck_assert_int_eq(message[0], is_there);
-    ck_assert_mem_eq(message + 1, topic, strlen(topic));
+    while (size != (int) strlen(topic) + 1 || message[0] != is_there
+           || memcmp(message + 1, topic, strlen(topic)) != 0) {
+        size = zmq_recv(zsock_resolve(bound->socket), message, sizeof message, 0);
+        ck_assert_msg(size > 0, "nobody %s \"%s\"", is_there ? "subscribes to" : "leaves", topic);
+    }
 }
 
 /* Publish a snapshot, which is freed. */

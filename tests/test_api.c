@@ -274,6 +274,48 @@ START_TEST(a_collector_that_hangs_costs_one_second_and_nothing_later)
 }
 END_TEST
 
+/* Plays a collector whose first answer gets lost.  A ROUTER may stay silent; a REP may not. */
+static void *lose_first_question(void *arg)
+{
+    void *socket = zsock_resolve(rig.collector.bound.socket);
+    uint64_t *ids = arg;
+
+    for (int n = 0; n < 2; n++) {
+        struct list_request request;
+        struct list_reply reply = { .entries = NULL };
+        zmsg_t *message = zmsg_recv(socket);    /* peer, number, delimiter, question */
+        zframe_t *question = zmsg_last(message);
+        uint8_t *bytes;
+        size_t size;
+        ck_assert_uint_eq(zmsg_size(message), 4);
+        ck_assert_int_eq(list_request_decode(&request, zframe_data(question), zframe_size(question)),
+                         0);
+        ids[n] = reply.request_id = request.request_id;
+        ck_assert_int_eq(list_reply_encode(&reply, &bytes, &size), 0);
+        zframe_reset(question, bytes, size);
+        free(bytes);
+        if (n == 1)
+            zmsg_send(&message, socket);
+        zmsg_destroy(&message);
+    }
+    return NULL;
+}
+
+START_TEST(a_question_that_gets_lost_is_asked_again)
+{
+    uint64_t ids[2] = { 0 };
+    pthread_t thread;
+
+    rig_bind(&rig, &rig.collector.bound, ZMQ_ROUTER, BUS_COMMANDS);
+    rig_start(&rig);
+    pthread_create(&thread, NULL, lose_first_question, ids);
+    answers(rig_get(&rig, "/blacklist"), 200, "[]");
+    pthread_join(thread, NULL);
+    ck_assert_uint_ne(ids[0], 0);
+    ck_assert_uint_eq(ids[0], ids[1]);
+}
+END_TEST
+
 static void answer_garbage(const uint8_t *question, size_t size, uint8_t **ret_answer,
                            size_t *ret_size, void *arg)
 {
@@ -544,6 +586,7 @@ int main(void)
     tcase_add_test(tcase, changes_reach_the_collector_in_canonical_form);
     tcase_add_loop_test(tcase, what_the_collector_says_is_told, 0, sizeof CODES / sizeof CODES[0]);
     tcase_add_test(tcase, a_collector_that_hangs_costs_one_second_and_nothing_later);
+    tcase_add_test(tcase, a_question_that_gets_lost_is_asked_again);
     tcase_add_test(tcase, garbage_answers_are_500);
     tcase_add_test(tcase, many_questions_are_under_way_at_once);
     tcase_add_test(tcase, a_question_under_way_does_not_hold_up_the_stop);

@@ -102,6 +102,22 @@ START_TEST(the_fourth_connection_of_an_address_is_turned_away)
 }
 END_TEST
 
+START_TEST(of_many_at_once_only_those_too_many_are_turned_away)
+{
+    struct sockaddr_in addr = neighbour();
+    int fds[10], served, turned_away = 0;
+
+    if (addr.sin_addr.s_addr == 0 || (ntohl(addr.sin_addr.s_addr) >> 24) == 127)
+        return;
+    for (int i = 0; i < 10; i++)
+        fds[i] = connect_from(addr, &served);
+    connection_cap_enforce(cap, port);
+    for (int i = 0; i < 10; i++)
+        turned_away += is_turned_away(fds[i]);
+    ck_assert_int_eq(turned_away, 7);
+}
+END_TEST
+
 START_TEST(this_host_itself_is_not_capped)
 {
     struct sockaddr_in addr = { .sin_family = AF_INET,
@@ -161,6 +177,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, the_fourth_connection_of_an_address_is_turned_away);
+    tcase_add_test(tcase, of_many_at_once_only_those_too_many_are_turned_away);
     tcase_add_test(tcase, this_host_itself_is_not_capped);
     tcase_add_test(tcase, a_connection_is_found_by_its_four_tuple);
     tcase_add_test(tcase, a_taken_connection_outlives_its_descriptor);

@@ -178,6 +178,27 @@ START_TEST(a_gap_on_the_bus_is_told)
 }
 END_TEST
 
+START_TEST(what_nobody_watched_is_not_missed)
+{
+    struct watched first = { 0 }, second = { 0 };
+
+    start();
+    int fd = watch("");
+    rig_wait_subscriber(&rig.events, TOPIC_PACKETS, true);
+    rig_publish(&rig, 1, 10, 1);
+    watch_until(fd, &first, 10);
+    close(fd);
+    rig_wait_subscriber(&rig.events, TOPIC_PACKETS, false);
+    fd = watch("");
+    rig_wait_subscriber(&rig.events, TOPIC_PACKETS, true);
+    rig_publish(&rig, 1001, 10, 1);
+    watch_until(fd, &second, 1010);
+    ck_assert_uint_eq(second.events, 10);
+    ck_assert_uint_eq(second.missed, 0);
+    close(fd);
+}
+END_TEST
+
 /* One client stops reading, another goes on.  The first one hurts nobody and learns what it missed:
  * events and misses add up. */
 START_TEST(a_stalled_client_hurts_only_itself)
@@ -387,6 +408,7 @@ int main(void)
     tcase_add_test(tcase, records_become_events_with_the_interface_s_name);
     tcase_add_test(tcase, each_client_gets_what_it_asked_for);
     tcase_add_test(tcase, a_gap_on_the_bus_is_told);
+    tcase_add_test(tcase, what_nobody_watched_is_not_missed);
     tcase_add_test(tcase, a_stalled_client_hurts_only_itself);
     tcase_add_test(tcase, past_the_cap_there_is_503_and_everything_else_goes_on);
     tcase_add_test(tcase, too_many_different_filters_are_refused);
