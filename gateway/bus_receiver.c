@@ -161,8 +161,8 @@ static int subscribe(bus_receiver_t *self, struct feed *feed, const char *endpoi
     return rc;
 }
 
-/* Events come with the status of the collector, which is heard also when there are none, and without
- * the delay that suits the aggregator. */
+/* Events come with the status of the collector, which is heard also when there are none, and
+ * without the delay that suits the aggregator. */
 static void subscribe_events(bus_receiver_t *self, struct feed *feed, const char *endpoint)
 {
     int queue = (int) self->config->bus.queue;

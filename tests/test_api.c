@@ -288,8 +288,8 @@ static void *lose_first_question(void *arg)
         uint8_t *bytes;
         size_t size;
         ck_assert_uint_eq(zmsg_size(message), 4);
-        ck_assert_int_eq(list_request_decode(&request, zframe_data(question), zframe_size(question)),
-                         0);
+        ck_assert_int_eq(list_request_decode(&request, zframe_data(question),
+                                             zframe_size(question)), 0);
         ids[n] = reply.request_id = request.request_id;
         ck_assert_int_eq(list_reply_encode(&reply, &bytes, &size), 0);
         zframe_reset(question, bytes, size);
