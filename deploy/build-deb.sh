@@ -56,14 +56,16 @@ page_is_fresh() {
             webui/vite.config.ts -newer webui/dist/index.html -print -quit 2>/dev/null)" ]
 }
 
-# In a copy, so that nobody's node_modules are replaced.
+# In a copy, so that nobody's dist is replaced.
 build_page() {
     command -v npm >/dev/null || fail "npm is missing, the page cannot be built: apt-get install npm"
     say "building the page"
     rm -rf build/deb-page
     mkdir -p build/deb-page
     tar -C webui --exclude=./node_modules --exclude=./dist -c . | tar -C build/deb-page -x
-    (cd build/deb-page && npm ci --no-audit --no-fund && npm run build) >build/deb-page.log 2>&1 \
+    [ ! -d webui/node_modules ] || ln -s "$PWD/webui/node_modules" build/deb-page/node_modules
+    (cd build/deb-page && { [ -d node_modules ] || npm ci --no-audit --no-fund; } && npm run build) \
+        >build/deb-page.log 2>&1 \
         || { tail -n 30 build/deb-page.log >&2; fail "the page does not build"; }
 }
 
@@ -122,14 +124,22 @@ chmod 0640 "$root/etc/ntc/ntc.yaml"
 dependencies() {
     mkdir -p "$build/shlibs/debian"
     printf 'Source: ntc\n\nPackage: ntc\nArchitecture: any\n' >"$build/shlibs/debian/control"
-    local options=()
-    [ -z "$sysroot" ] || options=(--admindir="$sysroot/var/lib/dpkg" -l"$sysroot/usr/lib/$triplet"
-        -l"$sysroot/lib/$triplet")
-    (cd "$build/shlibs" && DEB_HOST_ARCH=$arch dpkg-shlibdeps -O "${options[@]}" \
-        ../root/usr/sbin/ntc-*) 2>"$build/shlibs.log" | sed -n 's/^shlibs:Depends=//p'
+    (cd "$build/shlibs" && dpkg-shlibdeps -O ../root/usr/sbin/ntc-*) 2>"$build/shlibs.log" \
+        | sed -n 's/^shlibs:Depends=//p'
 }
 
-depends=$(dependencies)
+# The same from the shlibs files of the sysroot: dpkg-shlibdeps knows installed packages only.
+cross_dependencies() {
+    local library
+    "${tool_prefix}readelf" -d "$root"/usr/sbin/ntc-* | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u \
+        | while read -r library; do
+            awk -v name="${library%%.so*}" -v version="${library##*.so.}" \
+                '$1 == name && $2 == version { $1 = $2 = ""; sub(/^ +/, ""); print; exit }' \
+                "$sysroot"/var/lib/ntc/*.shlibs
+        done | sort -u | paste -sd, | sed 's/,/, /g'
+}
+
+if [ -n "$sysroot" ]; then depends=$(cross_dependencies); else depends=$(dependencies); fi
 [ -n "$depends" ] || { cat "$build/shlibs.log" >&2; fail "the libraries belong to no package"; }
 substitute() {
     sed -e "s|@VERSION@|$version|" -e "s|@ARCH@|$arch|" -e "s|@MAINTAINER@|$maintainer|" \

@@ -33,9 +33,9 @@ Dir::State::lists "$view/lists";
 Dir::State::status "$view/status";
 Dir::Cache "$view/cache";
 Dir::Etc::sourcelist "$view/sources.list";
-Dir::Etc::sourceparts "-";
-Dir::Etc::parts "-";
-Dir::Etc::main "-";
+Dir::Etc::sourceparts "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::main "/dev/null";
 EOF
 export APT_CONFIG=$view/apt.conf
 

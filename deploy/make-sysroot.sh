@@ -15,21 +15,14 @@ echo "make-sysroot: unpacking the $arch libraries"
 # shellcheck disable=SC1091
 suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
 deploy/fetch-packages.sh --with-dependencies "$arch" "$suite" "build/debs-$arch" "${packages[@]}" >/dev/null
-info=$folder/var/lib/dpkg/info
+info=$folder/var/lib/ntc
 rm -rf "$folder"
 mkdir -p "$folder/usr/lib" "$folder/usr/bin" "$folder/usr/sbin" "$info"
 ln -s usr/lib usr/bin usr/sbin "$folder/"
 for deb in "build/debs-$arch"/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$folder" --keep-directory-symlink
-    # What dpkg-shlibdeps asks for.
-    name=$(dpkg-deb -f "$deb" Package)
-    [ "$(dpkg-deb -f "$deb" Multi-Arch)" != same ] || name=$name:$arch
-    dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -e 's|^\.||' -e 's|/$||' >"$info/$name.list"
-    for file in symbols shlibs; do
-        dpkg-deb --ctrl-tarfile "$deb" | tar -x -O "./$file" >"$info/$name.$file" 2>/dev/null \
-            || rm "$info/$name.$file"
-    done
-    { dpkg-deb -f "$deb"; printf 'Status: install ok installed\n\n'; } >>"$folder/var/lib/dpkg/status"
+    dpkg-deb --ctrl-tarfile "$deb" | tar -x -O ./shlibs >"$info/$(basename "$deb" .deb).shlibs" \
+        2>/dev/null || rm "$info/$(basename "$deb" .deb).shlibs"
 done
 # Absolute links would leave the sysroot.
 find "$folder" -type l -lname '/*' -print0 | while IFS= read -r -d '' link; do
