@@ -234,6 +234,26 @@ describe('the page', () => {
         await page.getByText('Nobody in 203.0.113.250 has sent anything').waitFor();
     });
 
+    it.each([
+        ['flows', 'tbody tr'],
+        ['addresses', 'tbody tr'],
+    ])('can order %s by every column that offers it, both ways', async (view, rows) => {
+        const { page } = opened;
+        await page.goto(`${stack.url}#/${view}`);
+        await untilThere(page, rows, 10);
+        const heads = page.locator('th button');
+        for (let i = 0; i < (await heads.count()); i++)
+            for (let times = 0; times < 2; times++) {
+                const answer = page.waitForResponse((response) => response.url().includes('sort='));
+                await heads.nth(i).click();
+                const { status, url } = {
+                    status: (await answer).status(),
+                    url: (await answer).url(),
+                };
+                expect(`${status} ${url}`).toMatch(/^200 /);
+            }
+    });
+
     it('can be used with the keyboard alone', async () => {
         const { page } = opened;
         await page.goto(`${stack.url}?keys#/addresses`);

@@ -111,7 +111,8 @@ export interface Summary {
     collectors: CollectorState[];
     aggregator: {
         state: 'live' | 'stale' | 'away';
-        age_s: number;
+        /** null when it was never heard */
+        age_s: number | null;
         version: string;
         process: ProcessCost;
     };

@@ -192,7 +192,7 @@ export function troubleOf(summary: Summary): StateWords | null {
         return {
             level: 'alarm',
             title: 'Aggregator away',
-            why: `Nothing has come from ntc-aggregator for ${duration(aggregator.age_s)}: the figures stand still.`,
+            why: `Nothing has come from ntc-aggregator for ${duration(aggregator.age_s ?? 0)}: the figures stand still.`,
         };
     if (collectors.length === 0)
         return {
