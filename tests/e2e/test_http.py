@@ -1,9 +1,11 @@
 """HTTP as people, scripts, and those who mean harm use it."""
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import select
 import signal
 import socket
 import stat
@@ -519,8 +521,16 @@ def test_the_admin_token_works_from_another_host_and_nothing_else_does(network, 
     others.sendall(f"GET /healthz HTTP/1.1\r\nHost: {network.router_ip}\r\n\r\n".encode())
     assert Answer(others).status == 200
     others.close()
-    silent[-1].settimeout(5)
-    assert b"503" in silent[-1].recv(4096).split(b"\r\n")[0]
+    answered = set()
+
+    def all_above_the_cap_are_told():
+        for connection in select.select(silent, [], [], 0)[0]:
+            with contextlib.suppress(ConnectionResetError):
+                if b" 503 " in connection.recv(4096).split(b"\r\n")[0]:
+                    answered.add(connection)
+        return len(answered) >= 60 - 32
+    wait_until(all_above_the_cap_are_told, "503 for those above the cap", timeout=4)
+    assert len(answered) == 60 - 32
     for connection in silent:
         connection.close()
 
@@ -627,11 +637,11 @@ def test_too_many_or_too_long_headers_are_refused(web):
     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "x" * 9000])
 def test_what_is_no_http_is_refused(web, text):
     with connect(web, timeout=8) as connection:
-        connection.sendall(text.encode("latin-1"))
-        connection.shutdown(socket.SHUT_WR)
         try:
+            connection.sendall(text.encode("latin-1"))
+            connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(65536)
-        except ConnectionResetError:
+        except OSError:         # hung up on
             answer = b""
     assert answer == b"" or int(answer.split()[1]) >= 400
     assert web.get("/healthz").status == 200

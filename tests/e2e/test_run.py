@@ -21,16 +21,25 @@ ANY_PORT = "--set server.port=0 --set server.listen=127.0.0.1"
 
 @pytest.fixture(scope="module")
 def tree():
-    """The sources and what was built of them; it belongs to nobody."""
+    """The sources and what was built of them, as if just now; it belongs to nobody."""
     folder = Path(tempfile.mkdtemp(prefix="ntc-tree-"))
     copy = folder / "tree"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", "build", "node_modules"))
     objects = BIN.parent if (BIN.parent / "libcommon.a").exists() else BIN.parent / "release"
     shutil.copytree(objects, copy / "build/release", ignore=shutil.ignore_patterns("bin", "tests"))
     shutil.copytree(BIN, copy / "build/bin")
-    folder.chmod(0o755)
+    # The page has tests of its own: here it is enough that make finds one.
+    packages, page = copy / "webui/node_modules/.package-lock.json", copy / "webui/dist/index.html"
+    for path in (packages, page):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
     for path in [copy, *copy.rglob("*")]:
         os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    now = time.time()
+    for path in (copy / "build").rglob("*"):
+        os.utime(path, (now, now))
+    os.utime(page, (now, now))
+    folder.chmod(0o755)
     yield copy
     shutil.rmtree(folder)
 

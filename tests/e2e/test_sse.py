@@ -181,6 +181,7 @@ def test_events_are_subscribed_to_only_while_somebody_watches(fake_ntc):
     packets_topics(2)                           # one is still watching
     second.close()
     packets_topics(1)
+    assert not collector.socket.poll(500)       # and it does not come back
     for _ in range(3):                          # and again
         with fake_ntc.watch() as stream:
             packets_topics(2)
