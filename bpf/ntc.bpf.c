@@ -447,28 +447,38 @@ struct flush_work {
     struct ntc_settings *set;
     struct ntc_cpu *cpu;
     __u32 cpu_id;
+    __u32 word;                 /* of `occupied` */
 };
 
-/* Send what is old enough among the 64 slots of one word. */
-static long flush_word(__u32 word, struct flush_work *work)
+/* Send the entry of one slot of the word, if it is old enough. */
+static long flush_slot(__u32 bit, struct flush_work *work)
 {
     struct ntc_cpu *cpu = work->cpu;
+    __u32 word = work->word & (NTC_CACHE_WORDS - 1);    /* masks tell the verifier the bounds */
 
-    if (word >= NTC_CACHE_WORDS || !cpu->occupied[word])
+    bit &= 63;
+    if (!(cpu->occupied[word] >> bit & 1))
         return 0;
-    for (__u32 bit = 0; bit < 64; bit++) {
-        if (!(cpu->occupied[word] >> bit & 1))
-            continue;
-        __u32 index = work->cpu_id * NTC_CACHE_SLOTS + word * 64 + bit;
-        struct ntc_cache_entry *entry = bpf_map_lookup_elem(&cache, &index);
-        if (!entry || entry->record.first_ns >= work->set->flush_before_ns)
-            continue;
-        if (entry->record.packets)
-            submit(work->set, &cpu->counters, &entry->record, entry->psh);
-        __builtin_memset(&entry->record, 0, sizeof entry->record);
-        cpu->occupied[word] &= ~(1ull << bit);
-        cpu->occupied_count--;
-    }
+    __u32 index = work->cpu_id * NTC_CACHE_SLOTS + word * 64 + bit;
+    struct ntc_cache_entry *entry = bpf_map_lookup_elem(&cache, &index);
+    if (!entry || entry->record.first_ns >= work->set->flush_before_ns)
+        return 0;
+    if (entry->record.packets)
+        submit(work->set, &cpu->counters, &entry->record, entry->psh);
+    __builtin_memset(&entry->record, 0, sizeof entry->record);
+    cpu->occupied[word] &= ~(1ull << bit);
+    cpu->occupied_count--;
+    return 0;
+}
+
+/* bpf_loop() and no loop of our own in it: Linux 6.1 refuses the jump that clang makes of one. */
+static long flush_word(__u32 word, struct flush_work *work)
+{
+    word &= NTC_CACHE_WORDS - 1;
+    if (!work->cpu->occupied[word])
+        return 0;
+    work->word = word;
+    bpf_loop(64, flush_slot, work, 0);
     return 0;
 }
 
