@@ -13,7 +13,7 @@ build=build/deb-$arch
 root=$build/root
 maintainer=${DEB_MAINTAINER:-NTC maintainers <maintainers@ntc.example>}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
-export SOURCE_DATE_EPOCH
+export SOURCE_DATE_EPOCH DEB_BUILD_MAINT_OPTIONS=hardening=+all
 
 say() { echo "build-deb: $*"; }
 fail() {

@@ -13,6 +13,7 @@ for module in /lib/*.ko; do
     [ ! -e "$module" ] || insmod "$module" || echo "@insmod-failed $module"
 done
 say() { echo "@$1 $2"; }
+echo     # the firmware left its line unfinished
 say kernel "$(uname -r)"
 ip link set lo up
 
