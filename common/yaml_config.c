@@ -47,7 +47,8 @@ static bool take(struct reader *self, yaml_event_t *ret_event)
     return false;
 }
 
-/* Pass over the rest of the node that began with `event`.  Returns false on a syntax error. */
+/* Pass over the rest of the node that began with `event`.  Returns false after a mistake behind
+ * which nothing can be read. */
 static bool skip_rest(struct reader *self, const yaml_event_t *event)
 {
     int depth = event->type == YAML_MAPPING_START_EVENT || event->type == YAML_SEQUENCE_START_EVENT;
@@ -60,7 +61,12 @@ static bool skip_rest(struct reader *self, const yaml_event_t *event)
             depth++;
         else if (inner.type == YAML_MAPPING_END_EVENT || inner.type == YAML_SEQUENCE_END_EVENT)
             depth--;
+        unsigned line = line_of(&inner);
         yaml_event_delete(&inner);
+        if (depth > YAML_MAX_DEPTH) {
+            report(self, line, "not valid YAML here: nested deeper than %d", YAML_MAX_DEPTH);
+            return false;
+        }
     }
     return true;
 }

@@ -13,6 +13,7 @@
 
 #define YAML_MAX_ITEMS 64               /* entries of a list */
 #define YAML_MAX_BYTES (256 * 1024)     /* length of a document */
+#define YAML_MAX_DEPTH 16               /* libyaml's time grows with the square of the depth */
 
 struct yaml_value {
     unsigned line;                      /* 1-based */
