@@ -7,6 +7,8 @@
 #   make check-bpf  the TC programs' tests     make check-e2e     the whole, in network namespaces
 #   make bench      measure; prints a table    make fuzz          fuzz every decoder, FUZZ_S=60 seconds each
 #   make lint       style and static checks    make deps          install what is missing
+#   make deb        the Debian package; ARCH=arm64 for a Raspberry Pi
+#   make test-package test-monitoring test-kernels test-trixie   installed, scraped, other kernels, Debian 13
 #   make clean      remove build/              make help          print this text
 #   make V=1 ...    show the commands          ARGS="--set server.port=9000"   options for run and demo
 
@@ -253,9 +255,40 @@ $(B)/proto/ntc_pb2.py: proto/ntc.proto
 	@mkdir -p $(@D); echo "  PROTO $@"
 	$(Q)protoc --python_out=$(@D) -Iproto $<
 
-help: ; @sed -n '2,13s/^#   //p' Makefile
+# ---- packages of Debian, other systems ----
+
+PACKAGE_TEST = cd tests/package && NTC_BIN=$(abspath $(BIN)) NTC_PROTO=$(abspath $(B)/proto) \
+    $(PYTHON) -m pytest -q -p no:cacheprovider
+PACKAGE_PACKAGES := dpkg-dev mmdebstrap systemd-container lintian groff gcc-aarch64-linux-gnu \
+    qemu-user-static qemu-system-x86 qemu-system-arm cpio curl
+
+deps-package: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) \
+    $(PACKAGE_PACKAGES)
+
+deb: ; @deploy/build-deb.sh $(VERSION) $(ARCH)
+
+# What an owner installs, operates and reads: seconds.
+check-package: all deb $(B)/proto/ntc_pb2.py
+	@$(PACKAGE_TEST) test_man_pages.py test_deploy.py test_deb.py $(PYTEST_ARGS)
+
+# Installed on a machine that boots: one minute and, once, a download of 60 MB.
+test-package: deps-package deb
+	@$(PACKAGE_TEST) test_package.py $(PYTEST_ARGS)
+
+# Every query and alert against VictoriaMetrics: two minutes.
+test-monitoring: deps-package all $(B)/proto/ntc_pb2.py
+	@$(PACKAGE_TEST) test_monitoring.py $(PYTEST_ARGS)
+
+# Virtual machines; NTC_KERNELS="amd64-6.1 arm64-16k" chooses, all five take some minutes.
+test-kernels: deps-package
+	@deploy/build-deb.sh $(VERSION) amd64 && deploy/build-deb.sh $(VERSION) arm64
+	@$(PACKAGE_TEST) test_kernels.py $(PYTEST_ARGS)
+
+test-trixie: deps-package ; @tests/package/trixie.sh
+
+help: ; @sed -n '2,15s/^#   //p' Makefile
 clean: ; rm -rf build
-.PHONY: all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
+.PHONY: deb deps-package check-package test-package test-monitoring test-kernels test-trixie all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) $(FB) -name '*.d' -type f 2>/dev/null)
