@@ -21,8 +21,9 @@ fi
 rm -rf "$root/ntc"
 mkdir "$root/ntc"
 tar -c --exclude=./build --exclude=./webui/node_modules --exclude=./.git . | tar -x -C "$root/ntc"
+trap 'umount "$root/proc" "$root/sys"' EXIT
 mount --bind /proc "$root/proc"
-trap 'umount "$root/proc"' EXIT
+mount --bind /sys "$root/sys"
 # shellcheck disable=SC2016  # for the shell in there
 chroot "$root" env LC_ALL=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     sh -c 'cd /ntc && mkdir -p build && . /etc/os-release && echo "$PRETTY_NAME" \
