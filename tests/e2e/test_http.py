@@ -748,9 +748,14 @@ def test_a_bad_query_is_refused_with_a_sentence(web, query, word):
 
 
 def test_head_answers_like_get_without_a_body(web):
-    for path in ("/", "/healthz", "/blacklist", "/metrics", "/events"):
-        answer = web.request("HEAD", path)
-        assert answer.status == 200 and answer.body == b"", path
+    for path in ("/", "/healthz", "/blacklist", "/metrics", "/events", "/nothing"):
+        with connect(web) as connection:
+            connection.sendall(request_text(web, "HEAD", path, "Connection: close\r\n").encode())
+            answer = b""
+            while got := connection.recv(65536):
+                answer += got
+        assert answer.startswith(b"HTTP/1.1 404" if path == "/nothing" else b"HTTP/1.1 200"), path
+        assert answer.endswith(b"\r\n\r\n") and answer.count(b"\r\n\r\n") == 1, path
     assert web.request("HEAD", "/healthz").headers["Content-Length"] \
         == web.get("/healthz").headers["Content-Length"]
 

@@ -84,7 +84,11 @@ def test_when_both_versions_are_damaged_both_are_kept(mock):
 
 def test_a_missing_file_is_empty_lists(mock):
     mock.settings["persistence.path"] = os.path.join(mock.folder, "data", "lists.json")
-    mock.start_all("--mock")
+    mock.start("collector", "--mock")
+    assert os.path.isdir(os.path.join(mock.folder, "data"))
+    mock.start("aggregator")
+    mock.start("gateway")
+    mock.wait_ready()
     assert entries(mock) == entries(mock, "whitelist") == []
     mock.block("192.0.2.1")
     assert json.loads(Path(mock.settings["persistence.path"]).read_text())["blacklist"]
