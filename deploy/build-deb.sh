@@ -45,7 +45,8 @@ if [ "$arch" != "$own_arch" ]; then
     cppflags="$cppflags -I$sysroot/usr/include/$triplet"
 fi
 say "compiling for $arch"
-make -s -j"$(nproc)" B="$build" BIN="$build/bin" "${flags[@]}" CPPFLAGS="$cppflags" all >"$build.log" 2>&1 \
+make -s -j"$(nproc)" B="$build" BIN="$build/bin" "${flags[@]}" CPPFLAGS="$cppflags" all \
+    >"$build.log" 2>&1 \
     || { tail -n 30 "$build.log" >&2; fail "the programs do not build"; }
 
 # ---- the page ----
@@ -85,7 +86,8 @@ install -d "$root"/{DEBIAN,usr/sbin,usr/libexec/ntc,usr/lib/sysusers.d,usr/lib/t
     "$root"/{usr/lib/modules-load.d,usr/share/man/man{5,8},usr/share/doc/ntc,etc/ntc} \
     "$root"/{usr/share/lintian/overrides,usr/share/ntc}
 for program in collector aggregator gateway; do
-    "${tool_prefix}strip" --strip-unneeded -R .comment -R .note -o "$root/usr/sbin/ntc-$program" "$build/bin/ntc-$program"
+    "${tool_prefix}strip" --strip-unneeded -R .comment -R .note \
+        -o "$root/usr/sbin/ntc-$program" "$build/bin/ntc-$program"
     chmod 0755 "$root/usr/sbin/ntc-$program"
     gzip -9n <"docs/man/ntc-$program.8" >"$root/usr/share/man/man8/ntc-$program.8.gz"
 done
@@ -96,7 +98,8 @@ awk -v version="$version" -f deploy/debian/man-config.awk configs/ntc.yaml \
 units=lib/systemd/system
 grep -q '^VERSION_ID="12"' /etc/os-release || units=usr/lib/systemd/system
 install -d "$root/$units"
-install -m 0644 deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.mount "$root/$units/"
+install -m 0644 deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.mount \
+    "$root/$units/"
 install -m 0644 deploy/systemd/ntc.sysusers "$root/usr/lib/sysusers.d/ntc.conf"
 install -m 0644 deploy/systemd/ntc.tmpfiles "$root/usr/lib/tmpfiles.d/ntc.conf"
 install -m 0644 deploy/systemd/ntc.modules-load "$root/usr/lib/modules-load.d/ntc.conf"
@@ -131,7 +134,8 @@ dependencies() {
 # The same from the shlibs files of the sysroot: dpkg-shlibdeps knows installed packages only.
 cross_dependencies() {
     local library
-    "${tool_prefix}readelf" -d "$root"/usr/sbin/ntc-* | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u \
+    "${tool_prefix}readelf" -d "$root"/usr/sbin/ntc-* \
+        | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u \
         | while read -r library; do
             awk -v name="${library%%.so*}" -v version="${library##*.so.}" \
                 '$1 == name && $2 == version { $1 = $2 = ""; sub(/^ +/, ""); print; exit }' \
