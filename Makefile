@@ -165,7 +165,7 @@ $(FB)/tests/fuzz/fuzz_%: $(FB)/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
 BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/bench_*.c)) \
     $(B)/tests/bench/generator
 
-bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o
+bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o $(B)/proto/ntc_pb2.py
 	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
 
 bench-compare: ; @$(PYTHON) tests/bench/bench.py --compare $(OLD)
