@@ -98,7 +98,8 @@ static uint32_t find(const flow_table_t *self, const struct flow_key *key, uint3
     return slot;
 }
 
-/* Whether the other end of `key` is known to have spoken, whichever way its packets were going. */
+/* Whether the other end of `key` is known to have spoken, whichever way its packets were going.  An
+ * endpoint that speaks to itself has no other end: the order of the two does not differ. */
 static bool has_opposite(const flow_table_t *self, const struct flow_key *key, uint32_t hash)
 {
     struct flow_key opposite = {

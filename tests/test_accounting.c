@@ -211,7 +211,8 @@ static bool model_speaks_first(const struct flow_key *key, uint8_t tcp_flags)
     opposite.dst_port = key->src_port;
     if (tcp_flags & PACKET_TCP_SYN)
         return !(tcp_flags & PACKET_TCP_ACK);
-    return !model_find(&opposite, true);
+    /* Whoever speaks to itself has no other end. */
+    return memcmp(&opposite, key, sizeof opposite) == 0 || !model_find(&opposite, true);
 }
 
 static struct model_flow *model_flow_of(const struct packet_record *record,
@@ -310,10 +311,14 @@ static struct packet_record random_record(uint32_t second)
         PACKET_TCP_ACK, PACKET_TCP_ACK, PACKET_TCP_ACK, PACKET_TCP_SYN,
         PACKET_TCP_SYN | PACKET_TCP_ACK, PACKET_TCP_FIN | PACKET_TCP_ACK, PACKET_TCP_RST,
     };
-    struct packet_record record = record_of(
-        random() % 2 ? IPPROTO_TCP : IPPROTO_UDP, 1 + (uint32_t) random() % HOSTS,
-        (uint16_t) (random() % PORTS), 1 + (uint32_t) random() % HOSTS,
-        (uint16_t) (random() % PORTS), second * NS_PER_S + (uint64_t) random() % NS_PER_S);
+    /* One draw a line: compilers differ in the order in which they evaluate arguments. */
+    uint8_t protocol = random() % 2 ? IPPROTO_TCP : IPPROTO_UDP;
+    uint32_t src = 1 + (uint32_t) random() % HOSTS;
+    uint16_t src_port = (uint16_t) (random() % PORTS);
+    uint32_t dst = 1 + (uint32_t) random() % HOSTS;
+    uint16_t dst_port = (uint16_t) (random() % PORTS);
+    uint64_t time_ns = second * NS_PER_S + (uint64_t) random() % NS_PER_S;
+    struct packet_record record = record_of(protocol, src, src_port, dst, dst_port, time_ns);
 
     if (record.protocol == IPPROTO_TCP)
         record.tcp_flags = flags[random() % (long) sizeof flags];
@@ -415,7 +420,7 @@ int main(void)
     tcase_add_test(tcase, a_long_connection_keeps_its_port_and_a_fragment_has_none);
     tcase_add_test(tcase, thirty_three_packets_over_two_thousand_addresses_are_thirty_three);
     tcase_add_test(tcase, a_leap_of_years_is_quick_and_ends_everything);
-    tcase_add_loop_test(tcase, everything_is_what_a_plain_model_says, 0, 24);
+    tcase_add_loop_test(tcase, everything_is_what_a_plain_model_says, 0, 60);
     tcase_add_loop_test(tcase, a_replay_gives_the_same_flows_in_the_same_order, 0, 24);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
