@@ -34,7 +34,7 @@ static void await(zsock_t *socket)
 {
     zmq_pollitem_t item = { .socket = zsock_resolve(socket), .events = ZMQ_POLLIN };
 
-    ck_assert_int_eq(zmq_poll(&item, 1, 5000), 1);
+    ck_assert_int_eq(zmq_poll(&item, 1, 20000), 1);
 }
 
 START_TEST(endpoints_must_fit_a_sockaddr_un)
@@ -253,7 +253,7 @@ START_TEST(a_request_to_nobody_is_not_kept)
     ck_assert_int_eq(zmq_errno(), EAGAIN);
     struct bound_socket bound = bind_type(ZMQ_REP);
     zmq_pollitem_t item = { .socket = zsock_resolve(client), .events = ZMQ_POLLOUT };
-    ck_assert_int_eq(zmq_poll(&item, 1, 5000), 1);
+    ck_assert_int_eq(zmq_poll(&item, 1, 20000), 1);
     ck_assert_int_eq(zmq_send(zsock_resolve(client), "first", 5, ZMQ_DONTWAIT), 5);
     ck_assert_int_eq(zmq_send(zsock_resolve(client), "again", 5, ZMQ_DONTWAIT), 5);
     await(bound.socket);
