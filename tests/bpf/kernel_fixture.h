@@ -9,7 +9,7 @@
 extern kernel_source_t *source;         /* of the running test */
 extern struct config kernel_config;
 
-/* Check fixture: mount a bpffs in a temporary folder, open the source; undo all of it. */
+/* Check fixture: mount a bpffs that only this test sees, open the source; close it. */
 void kernel_setup(void);
 void kernel_teardown(void);
 
