@@ -269,7 +269,7 @@ def test_recording_goes_on_until_the_disk_is_full_and_ends_with_a_whole_batch(mo
             assert events.next()                # the traffic goes on
         assert collector.stop()[0] == 0
     finally:
-        run("umount", tmp_path)
+        run("umount", "-l", tmp_path)
 
 
 # ---- pace ----
