@@ -9,7 +9,7 @@
 
 #define TOPIC_PACKETS "packets"
 #define TOPIC_STATUS "status"
-#define TOPIC_LIVE "live"       /* never sent: whoever subscribes to it wants packets without delay */
+#define TOPIC_LIVE "live"       /* never sent: who subscribes to it wants packets without delay */
 #define TOPIC_SNAPSHOT "snapshot"
 #define TOPIC_FLOWS "flows"
 
