@@ -16,7 +16,14 @@ arch=$1 suite=$2 folder=$3
 shift 3
 view=$PWD/build/apt-$arch-$suite
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+# The mirror that this machine uses itself.
+own=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v -- '-security' | sort | uniq -c \
+    | sort -rn | awk 'NR == 1 { print $2 }')
+mirror=${DEBIAN_MIRROR:-$own}
+if [ -z "$mirror" ]; then
+    echo "fetch-packages: no Debian mirror in the sources of apt: name one in DEBIAN_MIRROR" >&2
+    exit 1
+fi
 
 mkdir -p "$view"/{lists,cache/archives}/partial "$folder"
 [ -f "$view/status" ] || touch "$view/status"
