@@ -7,9 +7,8 @@ import { EventRing } from './event_ring.ts';
 
 export const MAX_EVENTS = 5000;
 
-/** Above this rate nobody reads along: paint less often, leave the processor to others. */
-const BUSY_PER_SECOND = 30;
-const BUSY_PAINT_MS = 100;
+/** Ten times a second looks live; more would only take the processor from others. */
+const PAINT_MS = 100;
 const LONGEST_WAIT_MS = 15_000;
 
 export type StreamState = 'closed' | 'connecting' | 'open' | 'waiting';
@@ -148,17 +147,16 @@ class LiveStore {
         this.#second = { from: now, events: 0, missed: 0 };
     }
 
-    /** One paint per frame at most. */
+    /** At the next frame, but not before PAINT_MS have passed since the last paint. */
     #schedule(): void {
         if (this.#isScheduled) return;
         this.#isScheduled = true;
-        const wait = this.#lastPaint + BUSY_PAINT_MS - performance.now();
         const paint = () => {
             this.#isScheduled = false;
             this.#paint();
         };
-        if ((this.rate ?? 0) > BUSY_PER_SECOND && wait > 0)
-            setTimeout(() => requestAnimationFrame(paint), wait);
+        const wait = this.#lastPaint + PAINT_MS - performance.now();
+        if (wait > 0) setTimeout(() => requestAnimationFrame(paint), Math.min(wait, PAINT_MS));
         else requestAnimationFrame(paint);
     }
 

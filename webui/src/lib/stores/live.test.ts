@@ -28,7 +28,7 @@ const { live, MAX_EVENTS } = await import('./live.svelte.ts');
 
 const texts = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) => JSON.stringify({ seq: from + i }));
-const frame = () => vi.advanceTimersByTimeAsync(20);
+const frame = () => vi.advanceTimersByTimeAsync(120);
 
 beforeEach(() => {
     vi.useFakeTimers();
@@ -53,7 +53,7 @@ function open(params: Record<string, string> = {}): FakeStream {
 }
 
 describe('the live store', () => {
-    it('shows the newest first, painted once a frame', async () => {
+    it('shows the newest first, painted at once', async () => {
         const stream = open();
         stream.onBatch(texts(0, 3), 0);
         stream.onBatch(texts(3, 5), 0);
@@ -107,16 +107,14 @@ describe('the live store', () => {
         expect(live.missed).toBe(70);
     });
 
-    it('paints less often when nobody can read along', async () => {
+    it('paints ten times a second at most', async () => {
         const stream = open();
-        stream.onBatch(texts(0, 200), 0);
-        await vi.advanceTimersByTimeAsync(1000);
         const before = live.paints;
-        for (let i = 0; i < 50; i++) {
-            stream.onBatch(texts(0, 100), 0);
-            await frame();
+        for (let i = 0; i < 100; i++) {
+            stream.onBatch(texts(0, 10), 0);
+            await vi.advanceTimersByTimeAsync(10);
         }
-        expect(live.paints - before).toBeLessThan(15);
+        expect(live.paints - before).toBeLessThanOrEqual(10);
         expect(live.paints - before).toBeGreaterThan(5);
     });
 
