@@ -17,6 +17,7 @@ shift 3
 view=$PWD/build/apt-$arch-$suite
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # The mirror that this machine uses itself.
+# shellcheck disable=SC2016  # apt's own variable
 own=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v -- '-security' | sort | uniq -c \
     | sort -rn | awk 'NR == 1 { print $2 }')
 mirror=${DEBIAN_MIRROR:-$own}
