@@ -278,7 +278,7 @@ START_TEST(logging_in_gives_a_session_and_logging_out_ends_it)
     snprintf(cookie, sizeof cookie, "Cookie: %s\r\nVia: x\r\n", body);
     answers(rig_request(&rig, "GET", "/api/session", cookie, ""), 200, "{\"admin\":true");
     answers(rig_request(&rig, "GET", "/api/session", "Via: x\r\n", ""), 200,
-            "{\"admin\":false,\"login_required\":false,\"read\":true}");
+            "{\"admin\":false,\"login_required\":false,\"read\":true,\"client_ip\":\"127.0.0.1\"");
     answers(rig_request(&rig, "GET", "/api/config", cookie, ""), 200, "\"read_token\":\"\"");
     answers(rig_request(&rig, "GET", "/api/config", "Via: x\r\n", ""), 401, "admin token");
     answers(rig_post(&rig, "/api/logout", cookie, ""), 200, "{\"ok\":true}");
