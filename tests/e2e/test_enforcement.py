@@ -124,7 +124,7 @@ def test_no_packet_passes_while_the_collector_restarts(ntc, how):
         ntc.wait_ready()
         wait_until(lambda: ntc.packets(proto="icmp", action="drop") > before, "goes on counting")
     sent, received = flood.stop()
-    assert sent > 50 and received == 0
+    assert sent > 10 and received == 0
     # The packets of the gaps are in the kernel's counters, and nothing was counted twice.
     ntc.wait_packets(counted + sent, proto="icmp", action="drop")
     wait_until(lambda: ntc.metrics()["ntc_ledger_difference_packets"] == 0, "the ledger is even")
@@ -148,7 +148,7 @@ def test_an_upgrade_to_another_map_layout_lets_nothing_through(ntc):
     ntc.wait_ready()
     wait_until(lambda: os.listdir(ntc.settings["network.pin_path"]) == ["v2"], "old maps removed")
     sent, received = flood.stop()
-    assert sent > 50 and received == 0
+    assert sent > 10 and received == 0
     assert net.ping(net.router_ip, host=net.peer, source=net.third_ip) == 3
 
 
