@@ -3,7 +3,15 @@
 import { readFileSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { launch, openPage, until, untilAllMatch, untilThere, type OpenPage } from './browser.ts';
+import {
+    ELSEWHERE,
+    launch,
+    openPage,
+    until,
+    untilAllMatch,
+    untilThere,
+    type OpenPage,
+} from './browser.ts';
 import { Stack } from './stack.ts';
 
 interface Entry {
@@ -204,19 +212,7 @@ describe('the lists', () => {
 });
 
 describe('guard rails', () => {
-    const FACTS = {
-        client_ip: '192.168.1.20',
-        host_ips: ['192.168.1.2'],
-        default_gateways: ['192.168.1.1'],
-    };
-
     beforeAll(async () => {
-        // Over loopback the browser has no address that a block could reach.
-        await page.route('**/api/session', async (route) => {
-            const answer = await route.fetch();
-            const session = (await answer.json()) as object;
-            await route.fulfill({ response: answer, json: { ...session, ...FACTS } });
-        });
         await page.goto(`${stack.url}?guarded#/lists`);
         await page.getByText('The blacklist is empty').waitFor();
     });
@@ -240,6 +236,18 @@ describe('guard rails', () => {
         await dialog.getByRole('button', { name: 'Cancel' }).click();
         await dialog.waitFor({ state: 'detached' });
         expect(await entries()).toEqual([]);
+    });
+
+    it('know the real addresses of browser and router', async () => {
+        const { body } = await stack.call<typeof ELSEWHERE>('GET', 'api/session');
+        expect(body.client_ip).toBe('127.0.0.1');
+        expect([body.host_ips, body.default_gateways].every(Array.isArray)).toBe(true);
+        const real = await openPage(browser, `${stack.url}#/lists`, {}, null);
+        await real.page.getByLabel('Address or network', { exact: true }).fill('127.0.0.0/8');
+        await real.page.getByRole('button', { name: 'Block', exact: true }).click();
+        const dialog = real.page.getByRole('dialog', { name: 'Block 127.0.0.0/8?' });
+        await dialog.getByText('127.0.0.1 is the address of this browser').waitFor();
+        await real.context.close();
     });
 
     it('let it be done all the same', async () => {

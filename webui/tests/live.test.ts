@@ -199,7 +199,8 @@ describe('at 10,000 events a second', () => {
                 i,
             );
             const text = await page.locator('.live .status').innerText();
-            rates.push(Number(/([\d,]+) events\/s/.exec(text)?.[1]?.replaceAll(',', '')));
+            const rate = /([\d,]+) events\/s/.exec(text)?.[1];
+            if (rate) rates.push(Number(rate.replaceAll(',', '')));
         }
         const waits = await page.evaluate(() => (window as unknown as { waits: number[] }).waits);
         waits.sort((a, b) => a - b);

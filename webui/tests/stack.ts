@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const BIN = resolve(process.env.NTC_BIN ?? join(ROOT, 'build/bin'));
-const DIST = join(ROOT, 'webui/dist');
+export const DIST = join(ROOT, 'webui/dist');
 const PATIENCE_MS = 20_000;
 
 export interface StackOptions {

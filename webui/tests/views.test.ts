@@ -1,7 +1,8 @@
 /** Every view with real data: what it shows, how it looks, whether everybody can use it. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -16,7 +17,7 @@ import {
     untilThere,
     type OpenPage,
 } from './browser.ts';
-import { Stack } from './stack.ts';
+import { DIST, Stack } from './stack.ts';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
@@ -132,6 +133,14 @@ describe('the page', () => {
     afterAll(async () => {
         expect(opened.watch.problems).toEqual([]);
         await opened.context.close();
+    });
+
+    it('is small', () => {
+        const sizes = readdirSync(DIST, { recursive: true, encoding: 'utf8' })
+            .filter((name) => name.endsWith('.gz'))
+            .map((name) => statSync(join(DIST, name)).size);
+        expect(sizes.length).toBeGreaterThan(2);
+        expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(150_000);
     });
 
     it('fills a wall screen', async () => {

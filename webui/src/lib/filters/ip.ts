@@ -148,14 +148,6 @@ export function containsText(outer: string, inner: string): boolean {
     return a.ok && b.ok && contains(a.value, b.value);
 }
 
-/** Orders like the lists: IPv4 first, then by address, a network before what it contains. */
-export function comparePrefixes(a: Prefix, b: Prefix): number {
-    if (a.version !== b.version) return a.version - b.version;
-    for (let i = 0; i < a.bytes.length; i++)
-        if (a.bytes[i] !== b.bytes[i]) return a.bytes[i]! - b.bytes[i]!;
-    return a.bits - b.bits;
-}
-
 const KINDS: [network: string, kind: string][] = [
     ['127.0.0.0/8', 'this host itself'],
     ['::1/128', 'this host itself'],

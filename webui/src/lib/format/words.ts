@@ -11,13 +11,6 @@ export const ACTION_MEANING: Record<string, string> = {
     SSH: 'Let through: a port that is never blocked, so that nobody locks himself out.',
 };
 
-export const ACTION_LABEL: Record<string, string> = {
-    PASS: 'Passed',
-    DROP: 'Blocked',
-    SKIP: 'Whitelisted',
-    SSH: 'Never-blocked port',
-};
-
 const PORTS = new Map<number, string>([
     [20, 'FTP data'],
     [21, 'FTP'],
