@@ -33,9 +33,9 @@ describe('the live table', () => {
         opened = await openPage(browser, `${stack.url}#/live`);
     });
     afterAll(async () => {
-        expect(opened.watch.problems).toEqual([]);
         await opened?.context.close();
         await stack?.close();
+        expect(opened.watch.problems).toEqual([]);
     });
 
     it('shows the newest first', async () => {
@@ -161,9 +161,9 @@ describe('at 10,000 events a second', () => {
         opened = await openPage(browser, `${stack.url}#/live`);
     });
     afterAll(async () => {
-        expect(opened.watch.problems).toEqual([]);
         await opened?.context.close();
         await stack?.close();
+        expect(opened.watch.problems).toEqual([]);
     });
 
     it('answers the keyboard within 100 ms and keeps its memory', async () => {

@@ -131,8 +131,8 @@ describe('the page', () => {
         opened = await openPage(browser, stack.url);
     });
     afterAll(async () => {
+        await opened?.context.close();
         expect(opened.watch.problems).toEqual([]);
-        await opened.context.close();
     });
 
     it('is small', () => {
