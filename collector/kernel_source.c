@@ -3,26 +3,19 @@
 #include <assert.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
-#include <linux/magic.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "kernel_pins.h"
 #include "log.h"
-#include "ntc.skel.h"
-
-#define STANDARD_BPFFS "/sys/fs/bpf"
 
 /* Positions of one ring, in the pages that the kernel shares (kernel/bpf/ringbuf.c). */
 struct ring_positions {
@@ -44,8 +37,7 @@ struct kernel_source {
     bool taken_over;
     cpu_set_t own_cpus;         /* where this process may run */
     bool sleep_asked;           /* `asleep` was set at the previous call of _sleep() */
-    char pin_path[PATH_MAX];
-    char folder[PATH_MAX];      /* pin_path and the layout version */
+    struct kernel_pins pins;
 
     /* The drain that is running. */
     kernel_record_fn *on_record;
@@ -76,144 +68,6 @@ static int on_libbpf_line(enum libbpf_print_level level, const char *format, va_
         line[--length] = '\0';
     log_debug("libbpf: %s", line);
     return length;
-}
-
-static bool is_bpffs(const char *path)
-{
-    struct statfs info;
-
-    return statfs(path, &info) == 0 && (unsigned long) info.f_type == BPF_FS_MAGIC;
-}
-
-/* Make the folder for our pins.  Systems without systemd often have no bpffs mounted yet. */
-static int make_folder(kernel_source_t *self, char *why, size_t why_size)
-{
-    char parent[PATH_MAX];
-
-    snprintf(parent, sizeof parent, "%s", self->pin_path);
-    char *slash = strrchr(parent, '/');
-    if (!slash || slash == parent)
-        return fail(-EINVAL, why, why_size, "network.pin_path \"%s\" is no folder on a bpffs",
-                    self->pin_path);
-    *slash = '\0';
-    if (!is_bpffs(parent) && strcmp(parent, STANDARD_BPFFS) == 0
-        && mount("bpf", parent, "bpf", 0, "mode=0700") != 0)
-        return fail(-errno, why, why_size, "cannot mount a bpffs on %s: %s; as root: "
-                    "mount -t bpf bpf %s", parent, strerror(errno), parent);
-    if (!is_bpffs(parent))
-        return fail(-EINVAL, why, why_size, "network.pin_path: %s is not on a bpffs; "
-                    "as root: mount -t bpf bpf %s", parent, parent);
-    if ((mkdir(self->pin_path, 0700) != 0 && errno != EEXIST)
-        || (mkdir(self->folder, 0700) != 0 && errno != EEXIST))
-        return fail(-errno, why, why_size, "cannot make %s: %s", self->folder, strerror(errno));
-    return 0;
-}
-
-static int pin_name(const kernel_source_t *self, const char *name, const char *suffix,
-                    char path[PATH_MAX])
-{
-    int length = snprintf(path, PATH_MAX, "%s/%s%s", self->folder, name, suffix);
-
-    return length < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-/* Open the pinned map of this name.  *ret_same says if it is what we would make ourselves.
- * Returns a descriptor the caller closes, or -errno. */
-static int open_pinned(const kernel_source_t *self, const struct bpf_map *map, bool *ret_same)
-{
-    char path[PATH_MAX];
-    struct bpf_map_info info = { 0 };
-    __u32 info_size = sizeof info;
-    int fd = pin_name(self, bpf_map__name(map), "", path);
-
-    if (fd == 0)
-        fd = bpf_obj_get(path);
-    if (fd < 0)
-        return fd;
-    int rc = bpf_obj_get_info_by_fd(fd, &info, &info_size);
-    if (rc != 0) {
-        close(fd);
-        return rc;
-    }
-    *ret_same = info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map)
-        && info.value_size == bpf_map__value_size(map)
-        && info.max_entries == bpf_map__max_entries(map)
-        && info.map_flags == bpf_map__map_flags(map);
-    return fd;
-}
-
-/* Maps whose capacity is configured: when it changes, what they hold is carried over. */
-static bool is_sized_by_config(const kernel_source_t *self, const struct bpf_map *map)
-{
-    const struct ntc_bpf *skeleton = self->skeleton;
-
-    return map == skeleton->maps.hosts || map == skeleton->maps.black_prefixes
-        || map == skeleton->maps.white_prefixes;
-}
-
-/* Use the maps that are pinned already.  `ret_old` gets the descriptors of those we cannot go on
- * with because their capacity is another, -1 else. */
-static void adopt_maps(kernel_source_t *self, int ret_old[], size_t old_count)
-{
-    struct bpf_map *map;
-    size_t i = 0;
-
-    bpf_object__for_each_map(map, self->skeleton->obj) {
-        bool same = false;
-        assert(i < old_count);
-        int *old = &ret_old[i++];
-        int fd = open_pinned(self, map, &same);
-
-        *old = -1;
-        if (fd < 0)
-            continue;
-        if (same) {
-            if (bpf_map__reuse_fd(map, fd) == 0 && map == self->skeleton->maps.cpus)
-                self->taken_over = true;
-            close(fd);
-        } else if (is_sized_by_config(self, map)) {
-            *old = fd;
-        } else if (map == self->skeleton->maps.ring) {
-            self->old_ring_fd = fd;
-        } else {
-            log_warning("the pinned map %s is of an unknown form: starting with a new one",
-                        bpf_map__name(map));
-            close(fd);
-        }
-    }
-}
-
-/* Copy the entries of `from` into `to`, as many as fit.  Lists are small next to memory, and the
- * lists file corrects what does not fit. */
-static void copy_entries(int from, int to, size_t key_size, size_t value_size)
-{
-    uint8_t key[32] = { 0 }, next[32], value[256];
-    bool first = true;
-
-    assert(key_size <= sizeof key && value_size <= sizeof value);
-    while (bpf_map_get_next_key(from, first ? NULL : key, next) == 0) {
-        first = false;
-        memcpy(key, next, key_size);
-        if (bpf_map_lookup_elem(from, key, value) == 0
-            && bpf_map_update_elem(to, key, value, BPF_ANY) != 0)
-            return;
-    }
-}
-
-static void carry_over(kernel_source_t *self, int old[], size_t count)
-{
-    struct bpf_map *map;
-    size_t i = 0;
-
-    bpf_object__for_each_map(map, self->skeleton->obj) {
-        assert(i < count);
-        if (old[i] >= 0) {
-            copy_entries(old[i], bpf_map__fd(map), bpf_map__key_size(map),
-                         bpf_map__value_size(map));
-            close(old[i]);
-        }
-        i++;
-    }
 }
 
 static int map_positions(struct ring_positions *positions, int fd)
@@ -323,11 +177,8 @@ static void size_maps(struct ntc_bpf *skeleton, const struct config *config, uin
 
 static int load(kernel_source_t *self, const struct config *config, char *why, size_t why_size)
 {
-    enum { MAPS = 16 };
-    int old[MAPS];
+    struct kernel_heritage heritage;
 
-    for (size_t i = 0; i < MAPS; i++)
-        old[i] = -1;
     self->skeleton = ntc_bpf__open();
     if (!self->skeleton)
         return fail(-errno, why, why_size, "cannot open the TC programs: %s", strerror(errno));
@@ -337,12 +188,14 @@ static int load(kernel_source_t *self, const struct config *config, char *why, s
     if (sched_getaffinity(0, sizeof self->own_cpus, &self->own_cpus) != 0)
         return fail(-errno, why, why_size, "cannot read our CPUs: %s", strerror(errno));
     size_maps(self->skeleton, config, (uint32_t) self->cpu_count);
-    adopt_maps(self, old, MAPS);
+    kernel_pins_adopt(&self->pins, self->skeleton, &heritage);
+    self->taken_over = heritage.taken_over;
+    self->old_ring_fd = heritage.ring_fd;
     int rc = ntc_bpf__load(self->skeleton);
     if (rc != 0)
         return fail(rc, why, why_size, "cannot load the TC programs: %s%s", strerror(-rc),
                     rc == -EPERM ? "; this needs root, or CAP_BPF and CAP_NET_ADMIN" : "");
-    carry_over(self, old, MAPS);
+    kernel_pins_carry_over(self->skeleton, &heritage);
     rc = open_shared(self);
     if (rc == 0)
         rc = open_rings(self);
@@ -363,19 +216,8 @@ int kernel_source_open(kernel_source_t **ret_self, const struct config *config,
     if (!self)
         return fail(-ENOMEM, why, why_size, "out of memory");
     self->old_ring_fd = -1;
-    snprintf(self->pin_path, sizeof self->pin_path, "%s", config->network.pin_path);
-    int length = snprintf(self->folder, sizeof self->folder, "%s/v%d", self->pin_path, NTC_LAYOUT);
-
     libbpf_set_print(on_libbpf_line);
-    int rc = 0;
-    if (length >= PATH_MAX)
-        rc = fail(-ENAMETOOLONG, why, why_size, "network.pin_path is too long");
-    if (rc == 0 && geteuid() != 0 && access(self->pin_path, W_OK) != 0 && errno == EACCES)
-        rc = fail(-EACCES, why, why_size, "no access to %s: watching a real interface needs root, "
-                  "or CAP_BPF and CAP_NET_ADMIN and a bpffs folder of one's own; --mock needs "
-                  "neither", self->pin_path);
-    if (rc == 0)
-        rc = make_folder(self, why, why_size);
+    int rc = kernel_pins_open(&self->pins, config->network.pin_path, why, why_size);
     if (rc == 0)
         rc = load(self, config, why, why_size);
     if (rc != 0) {
@@ -386,78 +228,14 @@ int kernel_source_open(kernel_source_t **ret_self, const struct config *config,
     return 0;
 }
 
-/* Pin under a second name, then rename: the pin always names a whole object. */
-static int pin_object(const kernel_source_t *self, const char *name, int fd)
-{
-    char path[PATH_MAX], fresh[PATH_MAX];
-    int rc = pin_name(self, name, "", path);
-
-    if (rc == 0)
-        rc = pin_name(self, name, "_new", fresh);
-    if (rc != 0)
-        return rc;
-    unlink(fresh);
-    rc = bpf_obj_pin(fd, fresh);
-    if (rc == 0 && rename(fresh, path) != 0)
-        rc = -errno;
-    return rc;
-}
-
-static void remove_folder(const char *folder)
-{
-    DIR *dir = opendir(folder);
-    struct dirent *entry;
-
-    if (!dir)
-        return;
-    while ((entry = readdir(dir)))
-        if (entry->d_name[0] != '.')
-            unlinkat(dirfd(dir), entry->d_name, 0);
-    closedir(dir);
-    rmdir(folder);
-}
-
-/* Pins of other layouts belong to programs that ours have replaced. */
-static void remove_other_layouts(const kernel_source_t *self)
-{
-    DIR *dir = opendir(self->pin_path);
-    struct dirent *entry;
-    const char *own = strrchr(self->folder, '/') + 1;
-    char path[PATH_MAX + 256];
-
-    if (!dir)
-        return;
-    while ((entry = readdir(dir))) {
-        if (entry->d_name[0] != 'v' || strcmp(entry->d_name, own) == 0)
-            continue;
-        snprintf(path, sizeof path, "%s/%s", self->pin_path, entry->d_name);
-        remove_folder(path);
-        log_info("removed the maps of layout %s", entry->d_name);
-    }
-    closedir(dir);
-}
-
 int kernel_source_pin(kernel_source_t *self)
 {
-    struct bpf_map *map;
-    struct bpf_program *program;
-    int rc = 0;
-
-    bpf_object__for_each_map(map, self->skeleton->obj)
-        if (rc == 0)
-            rc = pin_object(self, bpf_map__name(map), bpf_map__fd(map));
-    bpf_object__for_each_program(program, self->skeleton->obj)
-        if (rc == 0)
-            rc = pin_object(self, bpf_program__name(program), bpf_program__fd(program));
-    if (rc == 0)
-        remove_other_layouts(self);
-    return rc;
+    return kernel_pins_save(&self->pins, self->skeleton);
 }
 
 void kernel_source_unpin(kernel_source_t *self)
 {
-    remove_folder(self->folder);
-    rmdir(self->pin_path);
+    kernel_pins_remove(&self->pins);
 }
 
 void kernel_source_destroy(kernel_source_t **self_p)
