@@ -9,21 +9,14 @@
 
 #include "bus_message.h"
 #include "clock.h"
+#include "topic_interest.h"
 #include "zsock_setup.h"
 
 #define SUBSCRIPTIONS_AT_ONCE 256
 
-/* Who listens to a topic.  A subscription is the beginning of the topics it wants, so bit n stands
- * for the first n characters of ours: somebody has subscribed to them.  libzmq tells only the last
- * leaving of each, also when a peer dies, so there is nothing to count and miscount. */
-struct listeners {
-    const char *topic;
-    uint32_t bits;
-};
-
 struct event_publisher {
     struct bound_socket bound;
-    struct listeners packets, status, live;
+    struct topic_interest packets, status, live;
     packet_batch_t *batch;
     struct batch_header header; /* of the open batch */
     bool header_is_final;       /* an attempt was made to send it: it must not change any more */
@@ -130,18 +123,6 @@ zsock_t *event_publisher_socket(const event_publisher_t *self)
 
 /* ---- listeners ---- */
 
-/* Returns true when the subscription is one to this topic. */
-static bool note(struct listeners *listeners, bool joined, const char *start, size_t length)
-{
-    if (length > strlen(listeners->topic) || memcmp(listeners->topic, start, length) != 0)
-        return false;
-    if (joined)
-        listeners->bits |= 1u << length;
-    else
-        listeners->bits &= ~(1u << length);
-    return true;
-}
-
 unsigned event_publisher_on_subscription(event_publisher_t *self)
 {
     void *handle = zsock_resolve(self->bound.socket);
@@ -155,14 +136,12 @@ unsigned event_publisher_on_subscription(event_publisher_t *self)
             break;
         }
         news |= LISTENERS_CHANGED;
-        const char *bytes = zmq_msg_data(&message);
+        const uint8_t *bytes = zmq_msg_data(&message);
         size_t size = zmq_msg_size(&message);
-        if (size == 0 || (bytes[0] != 0 && bytes[0] != 1))
-            continue;           /* nobody has anything else to say here */
-        note(&self->packets, bytes[0] == 1, bytes + 1, size - 1);
+        topic_interest_take(&self->packets, bytes, size);
         if (size > 1)           /* who wants everything does not ask for haste */
-            note(&self->live, bytes[0] == 1, bytes + 1, size - 1);
-        if (note(&self->status, bytes[0] == 1, bytes + 1, size - 1) && bytes[0] == 1)
+            topic_interest_take(&self->live, bytes, size);
+        if (topic_interest_take(&self->status, bytes, size))
             news |= STATUS_JOINED;
     }
     zmq_msg_close(&message);
@@ -171,17 +150,17 @@ unsigned event_publisher_on_subscription(event_publisher_t *self)
 
 bool event_publisher_has_listener(const event_publisher_t *self)
 {
-    return self->packets.bits != 0;
+    return topic_interest_exists(&self->packets);
 }
 
 bool event_publisher_is_watched(const event_publisher_t *self)
 {
-    return self->live.bits != 0;
+    return topic_interest_exists(&self->live);
 }
 
 bool event_publisher_is_wanted(const event_publisher_t *self)
 {
-    return self->packets.bits != 0
+    return topic_interest_exists(&self->packets)
         || (self->recorder && stream_recorder_error(self->recorder) == 0);
 }
 
