@@ -7,18 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <unistd.h>
 
+#include "bus_endpoint.h"
 #include "ip_addr.h"
 
 #define ZONES "/usr/share/zoneinfo"
 #define LETTERS_AND_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-enum {
-    MAX_IPC_PATH = sizeof(((struct sockaddr_un *) NULL)->sun_path) - 1,
-    MAX_INTERFACE_NAME = 15,        /* IFNAMSIZ - 1 */
-};
+enum { MAX_INTERFACE_NAME = 15 };       /* IFNAMSIZ - 1 */
 
 __attribute__((format(printf, 3, 4)))
 static int refuse(char *why, size_t why_size, const char *format, ...)
@@ -164,16 +161,9 @@ int config_rule_bus_directory(const char *text, char *why, size_t why_size)
 
 int config_rule_endpoint(const char *text, char *why, size_t why_size)
 {
-    if (strncmp(text, "tcp://", 6) == 0)
-        return refuse(why, why_size, "\"%s\" needs encryption keys, which this version does not "
-                      "have: write ipc:// and a path", text);
-    if (strncmp(text, "ipc://", 6) != 0 || text[6] == '\0' || text[6] == '@' || text[6] == '*')
-        return refuse(why, why_size, "\"%s\" is no endpoint: write ipc:// and a path, such as "
-                      "ipc:///run/ntc/events", text);
-    if (strlen(text + 6) > MAX_IPC_PATH)
-        return refuse(why, why_size, "\"%s\" is too long: the path of a socket has at most %d "
-                      "bytes", text, MAX_IPC_PATH);
-    return 0;
+    struct bus_endpoint endpoint;
+
+    return bus_endpoint_parse(text, &endpoint, why, why_size);
 }
 
 int config_rule_id(const char *text, char *why, size_t why_size)

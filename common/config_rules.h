@@ -20,7 +20,7 @@ config_rule_fn config_rule_interface;       /* an interface name or a glob */
 config_rule_fn config_rule_absolute_path;   /* begins with "/" */
 config_rule_fn config_rule_file;            /* a path that names a file */
 config_rule_fn config_rule_bus_directory;   /* a folder whose sockets fit a sockaddr_un */
-config_rule_fn config_rule_endpoint;        /* ipc:// and a path that fits a sockaddr_un */
+config_rule_fn config_rule_endpoint;        /* as bus_endpoint_parse() reads it */
 config_rule_fn config_rule_id;              /* printable ASCII */
 config_rule_fn config_rule_power_of_two;
 

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #define IPC "ipc://"
+#define TCP "tcp://"
 #define LOCK_SUFFIX ".lock"
 #define LOCK_TRIES 16           /* each lost race needs a peer that stops at that moment */
 
@@ -160,8 +161,11 @@ zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue)
 {
     assert(endpoint && queue > 0);
 
+    if (strncmp(endpoint, TCP, strlen(TCP)) == 0) {
+        errno = ENOKEY;
+        return NULL;
+    }
     zsock_t *socket = new_socket(type, endpoint, queue);
-
     if (!socket) {
         errno = ENOMEM;
         return NULL;

@@ -38,7 +38,7 @@ void zsock_setup_unbind(struct bound_socket *bound);
 /* Make a socket of `type` and connect it; the peer need not be there yet.  The send of a ZMQ_REQ or
  * ZMQ_DEALER socket fails with EAGAIN while no peer is connected, instead of queueing for one that
  * may come much later; a ZMQ_REQ socket may send again without an answer (late ones are dropped).
- * Returns the socket, which the caller destroys, or NULL (errno is set). */
+ * Returns the socket, which the caller destroys, or NULL (errno is set; ENOKEY: a tcp endpoint). */
 zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue);
 
 /* Connect again to a peer that has been silent for longer than it should.  libzmq does not do so by

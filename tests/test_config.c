@@ -194,7 +194,7 @@ static const char *const WRONG[][2] = {
     { "aggregator.idle_s=3601", "from 1 to 3600" }, { "aggregator.flush_s=0", "from 1 to 3600" },
     { "bus.directory=", "is no folder" }, { "bus.directory='@x'", "is no folder" },
     { "bus.collector_id=r\xc3\xb6uter", "printable ASCII" },
-    { "bus.collectors=['tcp://192.0.2.1:5000']", "needs encryption keys" },
+    { "bus.collectors=['tcp://192.0.2.1']", "is no endpoint: write tcp://HOST:PORT" },
     { "bus.collectors=[/run/ntc/events]", "write ipc://" },
     { "bus.collectors=['ipc://']", "is no endpoint" },
     { "bus.collectors=['ipc://@x']", "is no endpoint" },
