@@ -9,14 +9,18 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "drain_pace.h"
 #include "log.h"
 #include "source_counters.h"
 #include "tc_attachment.h"
 
-#define BUSY_MS 4               /* between two drains when the last one filled a batch */
-#define LIVE_MS 20              /* at most, when it did not and somebody watches */
+#define LIVE_MS 20              /* between two drains, at most, when somebody watches */
 #define CALM_MS 40              /* when nobody does: each message wakes five threads */
-#define FLUSH_NS (50 * NS_PER_MS)   /* merged packets leave when 50 ms old, looked at every 50 ms */
+/* Merged packets leave when 60 ms old, and are looked at with every drain, but not much more often
+ * than every 40 ms: none gets older than 100 ms. */
+#define FLUSH_AGE_NS (60 * NS_PER_MS)
+#define FLUSH_LOOK_NS (36 * NS_PER_MS)
+#define GRACE_MS 4              /* between two looks for listeners */
 #define GRACE_NS NS_PER_S       /* for the listeners of the collector before us to find us */
 #define RING_RECORD (sizeof(struct packet_record) + 8)  /* with the ring's own header */
 
@@ -25,8 +29,9 @@ struct tc_source {
     struct list_kernel list_kernel;
     kernel_source_t *kernel;
     tc_attachment_t *attachment;
-    uint32_t batch;
-    int live_ms;
+    uint64_t ring_bytes;
+    int flush_ms;               /* events.flush_ms */
+    uint64_t drained_ns;        /* CLOCK_BOOTTIME of the last drain */
     uint64_t grace_until_ns;    /* CLOCK_MONOTONIC, 0 = over */
     uint64_t grace_bytes;       /* in the ring at most, meanwhile */
     uint64_t flushed_ns;        /* CLOCK_BOOTTIME of the last look at the flow cache */
@@ -62,31 +67,43 @@ static bool has_grace(tc_source_t *self, const event_publisher_t *publisher)
     return self->grace_until_ns != 0;
 }
 
-/* Much traffic: every 4 ms, so that the ring needs to hold little.  Little traffic: every
- * events.flush_ms, or 40 ms while nobody watches it live, and what came is sent at once.  None: the
- * kernel wakes us. */
+static int most_ms(const tc_source_t *self, const event_publisher_t *publisher)
+{
+    if (!event_publisher_is_watched(publisher))
+        return CALM_MS;
+    return self->flush_ms < LIVE_MS ? self->flush_ms : LIVE_MS;
+}
+
+/* Much traffic: before the ring is filled to its eighth.  Little traffic: every events.flush_ms, or
+ * 40 ms while nobody watches it live, and what came is sent at once.  None: the kernel wakes us. */
 static int pump(void *arg, event_publisher_t *publisher)
 {
     tc_source_t *self = arg;
 
     if (has_grace(self, publisher))
-        return BUSY_MS;
+        return GRACE_MS;
     bool cached = kernel_source_cached(self->kernel) > 0;
     uint64_t now_ns = clock_boot_ns();
 
-    if (cached && now_ns - self->flushed_ns >= FLUSH_NS) {
+    if (cached && now_ns - self->flushed_ns >= FLUSH_LOOK_NS) {
         self->flushed_ns = now_ns;
-        flush_cache(self, now_ns - FLUSH_NS);
+        flush_cache(self, now_ns - FLUSH_AGE_NS);
     }
     uint32_t drained = kernel_source_drain(self->kernel, SOURCE_BITE, on_record, publisher);
-    if (drained >= self->batch) {
+    int most = most_ms(self, publisher);
+    int wait_ms = drain_pace_ms(self->ring_bytes, drained * RING_RECORD, now_ns - self->drained_ns,
+                                most);
+
+    self->drained_ns = now_ns;
+    if (drained == 0 || wait_ms == most)
+        event_publisher_flush(publisher);
+    else
         event_publisher_flush_due(publisher, clock_monotonic_ns());
-        return drained == SOURCE_BITE ? 0 : BUSY_MS;
-    }
-    event_publisher_flush(publisher);
+    if (drained == SOURCE_BITE)
+        return 0;
     if (drained == 0 && !cached && kernel_source_sleep(self->kernel))
         return SOURCE_SLEEPS;
-    return event_publisher_is_watched(publisher) ? self->live_ms : CALM_MS;
+    return wait_ms;
 }
 
 /* ---- the report ---- */
@@ -225,10 +242,10 @@ int tc_source_open(tc_source_t **ret_self, const struct config *config, char *wh
         tc_source_destroy(&self);
         return rc;
     }
-    self->batch = config->events.batch;
     self->grace_until_ns = clock_monotonic_ns() + GRACE_NS;
-    self->grace_bytes = (uint64_t) config->events.ring_mib << 19;      /* half of it */
-    self->live_ms = config->events.flush_ms < LIVE_MS ? (int) config->events.flush_ms : LIVE_MS;
+    self->ring_bytes = (uint64_t) config->events.ring_mib << 20;
+    self->grace_bytes = self->ring_bytes / 2;
+    self->flush_ms = (int) config->events.flush_ms;
     self->list_kernel = (struct list_kernel) { put_item, remove_item, read_hits, self->kernel };
     self->packets = (struct packet_source) {
         .name = "tc", .self = self, .ledger = kernel_source_ledger(self->kernel),
