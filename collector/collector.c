@@ -144,14 +144,20 @@ static int attach(collector_t *self)
 
 static int open_commands(collector_t *self, const char *endpoint)
 {
+    char id[COLLECTOR_ID_SIZE];
+
     self->keeper = list_keeper_new(self->lists, self->store,
                                    self->tc ? tc_source_list_kernel(self->tc) : NULL);
     int rc = !self->keeper ? -ENOMEM
         : list_commands_open(&self->commands, self->keeper, endpoint,
                              (int) self->config->bus.queue, &self->config->bus.command_uids);
-    if (rc != 0)
+    if (rc != 0) {
         log_error("cannot open %s: %s", endpoint, strerror(-rc));
-    return rc;
+        return rc;
+    }
+    event_publisher_make_id(self->config->bus.collector_id, id);
+    list_commands_answer_as(self->commands, id);
+    return 0;
 }
 
 static int start(collector_t *self)

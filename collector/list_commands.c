@@ -23,6 +23,7 @@ struct list_commands {
     list_keeper_t *keeper;
     struct bound_socket bound;
     const struct config_numbers *uids;
+    char collector_id[COLLECTOR_ID_SIZE];
     struct remembered remembered[REMEMBERED];
     uint32_t next;              /* the oldest of them, written next */
 };
@@ -58,6 +59,12 @@ void list_commands_destroy(list_commands_t **self_p)
         free(self->remembered[i].bytes);
     free(self);
     *self_p = NULL;
+}
+
+void list_commands_answer_as(list_commands_t *self, const char *collector_id)
+{
+    assert(self && collector_id);
+    snprintf(self->collector_id, sizeof self->collector_id, "%s", collector_id);
 }
 
 zsock_t *list_commands_socket(const list_commands_t *self)
@@ -211,6 +218,7 @@ static int finish(list_commands_t *self, struct list_reply *reply, uint8_t **ret
                   size_t *ret_size)
 {
     reply->list_version = list_keeper_version(self->keeper);
+    snprintf(reply->collector_id, sizeof reply->collector_id, "%s", self->collector_id);
     int rc = list_reply_encode(reply, ret_bytes, ret_size);
     list_reply_clear(reply);
     return rc;
@@ -228,6 +236,13 @@ int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t siz
     if (rc != 0) {
         refuse(&reply, LIST_BAD_REQUEST, rc == -ENOMEM ? "out of memory"
                                                        : "this is no ListRequest");
+        return finish(self, &reply, ret_bytes, ret_size);
+    }
+    if (request.collector_id[0] != '\0' && strcmp(request.collector_id, self->collector_id) != 0) {
+        reply.request_id = request.request_id;
+        snprintf(reply.error, sizeof reply.error, "this is collector \"%s\", not \"%s\"",
+                 self->collector_id, request.collector_id);
+        reply.code = LIST_BAD_REQUEST;
         return finish(self, &reply, ret_bytes, ret_size);
     }
     bool is_change = request.op != LIST_OP_LIST;

@@ -23,6 +23,10 @@ int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const 
 
 void list_commands_destroy(list_commands_t **self_p);
 
+/* Answer under this name, below COLLECTOR_ID_SIZE bytes, and refuse what is meant for another
+ * collector. */
+void list_commands_answer_as(list_commands_t *self, const char *collector_id);
+
 /* Readable when a request has come; call list_commands_on_request() then. */
 zsock_t *list_commands_socket(const list_commands_t *self);
 

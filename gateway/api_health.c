@@ -11,11 +11,11 @@ int api_health_alive(struct http_exchange *exchange, int unused)
     return http_reply(exchange, 200, HTTP_TYPE_JSON, NULL, ANSWER, sizeof ANSWER - 1);
 }
 
-/* The aggregator hears the collectors every second; without it, ask the one beside us. */
+/* The aggregator hears the collectors every second; without it, ask them. */
 static bool is_collector_live(struct gateway *gateway, const struct latest_view *view)
 {
     if (view->state != PEER_LIVE)
-        return list_client_is_live(gateway->commands);
+        return list_client_all_live(gateway->peers);
     for (uint32_t i = 0; i < view->snapshot->collector_count; i++)
         if (view->snapshot->collectors[i].away)
             return false;

@@ -6,8 +6,10 @@
 #include <string.h>
 
 #include "clock.h"
-#include "list_client.h"
+#include "list_fanout.h"
+#include "list_merge.h"
 #include "query_params.h"
+#include "row_json.h"
 
 #define MAX_TTL_S (100ll * 365 * 24 * 3600)
 
@@ -25,53 +27,27 @@ static int reply_no_collector(struct http_exchange *exchange, int error)
     return http_reply_away(exchange, "the collector does not answer: is ntc-collector running?");
 }
 
-static int status_of(enum list_code code)
-{
-    switch (code) {
-    case LIST_OK:
-        return 200;
-    case LIST_BAD_REQUEST:
-        return 400;
-    case LIST_NOT_FOUND:
-        return 404;
-    case LIST_FULL:
-    case LIST_REFUSED_VERSION:
-        return 409;
-    case LIST_NOT_SAVED:
-        return 507;
-    case LIST_NOT_ALLOWED:
-    case LIST_NOT_ENFORCED:
-        break;
-    }
-    return 500;
-}
-
-static int version_of(const char *prefix)
-{
-    struct ip_prefix parsed;
-    char why[160];
-
-    return ip_prefix_parse(prefix, &parsed, why, sizeof why) == 0 ? ip_prefix_version(&parsed)
-           : strchr(prefix, ':') ? 6 : 4;
-}
-
-/* Have the collector do it, and tell the client how that went. */
-static int change(struct http_exchange *exchange, struct list_request *request)
+/* Have one collector do it, and tell the client how that went. */
+static int change_one(struct http_exchange *exchange, struct list_request *request, uint32_t peer)
 {
     struct text_buffer text = text_buffer_of(1024);
     struct json_writer json = json_writer_of(&text);
     struct list_reply reply;
-    int rc = list_client_call(exchange->gateway->commands, request, &reply);
+    bus_client_t *bus = collector_peers_bus(exchange->gateway->peers, peer);
+    int rc = list_client_call(bus, request, &reply);
 
     if (rc < 0)
         return reply_no_collector(exchange, rc);
-    int status = status_of(reply.code);
+    collector_peers_learn(exchange->gateway->peers, peer, reply.collector_id);
+    int status = list_fanout_status(reply.code);
     if (status == 200) {
         const char *prefix = reply.prefix[0] != '\0' ? reply.prefix : request->prefix;
         json_put_object(&json, NULL);
         json_put_bool(&json, "ok", true);
         json_put_string(&json, "ip", prefix);
-        json_put_signed(&json, "version", version_of(prefix));
+        json_put_signed(&json, "version", row_json_version(prefix));
+        if (request->collector_id[0] != '\0')
+            json_put_string(&json, "collector", request->collector_id);
         json_put_object_end(&json);
         status = http_reply_json(exchange, 200, &text);
     } else {
@@ -80,6 +56,20 @@ static int change(struct http_exchange *exchange, struct list_request *request)
     }
     list_reply_clear(&reply);
     return status;
+}
+
+/* Have the collector of that id do it, or all, and tell the client how that went. */
+static int change(struct http_exchange *exchange, struct list_request *request,
+                  const char *collector)
+{
+    struct list_targets targets;
+    int status = list_fanout_choose(exchange, collector, &targets);
+
+    if (status != 0)
+        return status;
+    strcpy(request->collector_id, targets.id);
+    return targets.size == 1 ? change_one(exchange, request, targets.peers[0])
+                             : list_fanout_change(exchange, request, &targets);
 }
 
 /* Put the canonical form of `ip` into the request.  Returns 0, or the status answered. */
@@ -129,7 +119,8 @@ int api_lists_add(struct http_exchange *exchange, int list)
 {
     static const struct body_field FIELDS[] = {
         { "ip", JSON_STRING, true }, { "ttl", JSON_INTEGER, false },
-        { "reason", JSON_STRING, false }, { 0 },
+        { "reason", JSON_STRING, false },
+        { "collector", JSON_STRING, false }, { 0 },
     };
     struct list_request request = { .op = LIST_OP_ADD, .list = (enum list_name) list };
     json_t *body = NULL;
@@ -142,15 +133,18 @@ int api_lists_add(struct http_exchange *exchange, int list)
         status = take_ttl(exchange, &request, json_object_get(body, "ttl"));
     if (status == 0)
         status = take_reason(exchange, &request, json_object_get(body, "reason"));
+    if (status == 0)
+        status = change(exchange, &request,
+                        json_string_value(json_object_get(body, "collector")));
     json_decref(body);
-    return status == 0 ? change(exchange, &request) : status;
+    return status;
 }
 
 /* ---- remove ---- */
 
 int api_lists_remove(struct http_exchange *exchange, int list)
 {
-    static const char *const KNOWN[] = { "ip", NULL };
+    static const char *const KNOWN[] = { "ip", "collector", NULL };
     struct list_request request = { .op = LIST_OP_REMOVE, .list = (enum list_name) list };
     struct query_params params;
     char why[QUERY_WHY_SIZE];
@@ -161,39 +155,11 @@ int api_lists_remove(struct http_exchange *exchange, int list)
     if (!ip)
         return http_reply_error(exchange, 400, NULL, "say which entry: ?ip=192.0.2.1");
     int status = take_prefix(exchange, &request, ip);
-    return status == 0 ? change(exchange, &request) : status;
+    return status == 0 ? change(exchange, &request, query_params_get(&params, "collector"))
+                       : status;
 }
 
 /* ---- list ---- */
-
-static void write_expiry(struct json_writer *json, uint64_t expires_unix_ns, uint64_t now_unix_ns)
-{
-    json_put_time(json, "expires", expires_unix_ns);
-    if (expires_unix_ns == 0)
-        json_put_null(json, "ttl");
-    else
-        json_put_unsigned(json, "ttl",
-                          expires_unix_ns > now_unix_ns
-                              ? (expires_unix_ns - now_unix_ns + NS_PER_S - 1) / NS_PER_S
-                              : 0);
-}
-
-static void write_entry(struct json_writer *json, const struct list_entry_row *entry,
-                        uint64_t now_unix_ns)
-{
-    json_put_object(json, NULL);
-    json_put_string(json, "ip", entry->prefix);
-    json_put_signed(json, "version", version_of(entry->prefix));
-    write_expiry(json, entry->expires_unix_ns, now_unix_ns);
-    json_put_string(json, "reason", entry->reason);
-    json_put_time(json, "added", entry->added_unix_ns);
-    json_put_object(json, "hits");
-    json_put_unsigned(json, "packets", entry->hit_packets);
-    json_put_unsigned(json, "bytes", entry->hit_bytes);
-    json_put_time(json, "last", entry->last_hit_unix_ns);
-    json_put_object_end(json);
-    json_put_object_end(json);
-}
 
 /* Append the entries of one page.  Returns false when it cannot be decoded. */
 static bool write_page(struct json_writer *json, const struct list_page *page, uint64_t now_unix_ns)
@@ -202,8 +168,11 @@ static bool write_page(struct json_writer *json, const struct list_page *page, u
 
     if (list_reply_decode(&reply, page->bytes, page->size) < 0)
         return false;
-    for (uint32_t i = 0; i < reply.entry_count; i++)
-        write_entry(json, &reply.entries[i], now_unix_ns);
+    for (uint32_t i = 0; i < reply.entry_count; i++) {
+        json_put_object(json, NULL);
+        row_json_list_entry(json, &reply.entries[i], now_unix_ns);
+        json_put_object_end(json);
+    }
     list_reply_clear(&reply);
     return true;
 }
@@ -216,7 +185,7 @@ static int reply_pages(struct http_exchange *exchange, const struct list_pages *
     uint64_t now_unix_ns = clock_wall_ns();
     bool is_whole = true;
 
-    http_reply_begin(exchange, 200, HTTP_TYPE_JSON);
+    http_reply_begin(exchange, 200, HTTP_TYPE_JSON, NULL);
     json_put_array(&json, NULL);
     for (uint32_t i = 0; i < pages->count && is_whole; i++) {
         is_whole = write_page(&json, &pages->pages[i], now_unix_ns) && !text.failed
@@ -246,20 +215,35 @@ static int reply_one_page(struct http_exchange *exchange, const struct list_page
     return http_reply_json(exchange, 200, &text);
 }
 
-int api_lists_get(struct http_exchange *exchange, int list)
+/* The list of one collector. */
+static int reply_list(struct http_exchange *exchange, enum list_name list, uint32_t peer)
 {
-    static const char *const KNOWN[] = { NULL };
-    struct query_params params;
     struct list_pages pages;
-    char why[QUERY_WHY_SIZE];
+    int rc = list_client_fetch(collector_peers_bus(exchange->gateway->peers, peer), list, &pages);
 
-    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0)
-        return http_reply_error(exchange, 400, NULL, "%s", why);
-    int rc = list_client_fetch(exchange->gateway->commands, (enum list_name) list, &pages);
     if (rc < 0)
         return reply_no_collector(exchange, rc);
     int status = pages.count == 1 ? reply_one_page(exchange, &pages.pages[0])
                                   : reply_pages(exchange, &pages);
     list_pages_clear(&pages);
     return status;
+}
+
+int api_lists_get(struct http_exchange *exchange, int list)
+{
+    static const char *const KNOWN[] = { "collector", "partial", NULL };
+    struct query_params params;
+    struct list_targets targets;
+    char why[QUERY_WHY_SIZE];
+    uint32_t partial;
+
+    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
+        || query_params_number(&params, "partial", 0, 1, 0, &partial, why) < 0)
+        return http_reply_error(exchange, 400, NULL, "%s", why);
+    int status = list_fanout_choose(exchange, query_params_get(&params, "collector"), &targets);
+    if (status != 0)
+        return status;
+    return targets.size == 1
+        ? reply_list(exchange, (enum list_name) list, targets.peers[0])
+        : list_merge_reply(exchange, (enum list_name) list, &targets, partial == 1);
 }

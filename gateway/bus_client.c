@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -11,21 +10,6 @@
 #include "zsock_setup.h"
 
 enum { TICK_MS = 25, MAX_ANSWERS = 64 };
-
-/* One question; it lives on the stack of the thread that waits for the answer. */
-struct call {
-    uint64_t id;                /* frame in front of the delimiter: the peer sends it back */
-    const uint8_t *question;
-    size_t size;
-    uint64_t began_ns;
-    unsigned sent;              /* how often */
-    bool is_done;
-    int rc;
-    uint8_t *answer;
-    size_t answer_size;
-    pthread_cond_t done;
-    struct call *next;
-};
 
 struct bus_client {
     zloop_t *loop;
@@ -36,12 +20,12 @@ struct bus_client {
     pthread_mutex_t lock;       /* of everything below */
     bool is_stopped;
     uint64_t last_id;
-    struct call *calls;
+    struct bus_call *calls;
 };
 
 /* ---- any thread ---- */
 
-static void enqueue(bus_client_t *self, struct call *call)
+static void enqueue(bus_client_t *self, struct bus_call *call)
 {
     call->id = ++self->last_id;
     call->next = self->calls;
@@ -49,48 +33,71 @@ static void enqueue(bus_client_t *self, struct call *call)
 }
 
 /* Does nothing when the call has been taken out before. */
-static void take_out(bus_client_t *self, const struct call *call)
+static void take_out(bus_client_t *self, const struct bus_call *call)
 {
-    for (struct call **link = &self->calls; *link; link = &(*link)->next)
+    for (struct bus_call **link = &self->calls; *link; link = &(*link)->next)
         if (*link == call) {
             *link = call->next;
             return;
         }
 }
 
-int bus_client_call(bus_client_t *self, const uint8_t *question, size_t size,
-                    uint8_t **ret_answer, size_t *ret_answer_size)
+void bus_client_begin(bus_client_t *self, struct bus_call *call, const uint8_t *question,
+                      size_t size)
 {
-    struct call call = { .question = question, .size = size, .began_ns = clock_monotonic_ns() };
-    uint64_t end_ns = call.began_ns + 2 * BUS_CALL_MS * NS_PER_MS; /* the reactor ends it earlier */
-    struct timespec end = { .tv_sec = (time_t) (end_ns / NS_PER_S),
-                            .tv_nsec = (long) (end_ns % NS_PER_S) };
+    assert(self && call && question);
+
     pthread_condattr_t clock;
 
+    *call = (struct bus_call) { .question = question, .size = size,
+                                .began_ns = clock_monotonic_ns() };
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&call.done, &clock);
+    pthread_cond_init(&call->done, &clock);
     pthread_condattr_destroy(&clock);
 
     pthread_mutex_lock(&self->lock);
     if (self->is_stopped) {
-        call.is_done = true;
-        call.rc = -ESHUTDOWN;
+        call->is_done = true;
+        call->rc = -ESHUTDOWN;
     } else {
-        enqueue(self, &call);
+        enqueue(self, call);
         eventfd_write(self->wake_fd, 1);
     }
-    while (!call.is_done && pthread_cond_timedwait(&call.done, &self->lock, &end) == 0)
+    pthread_mutex_unlock(&self->lock);
+}
+
+int bus_client_end(bus_client_t *self, struct bus_call *call, uint8_t **ret_answer,
+                   size_t *ret_answer_size)
+{
+    assert(self && call && ret_answer && ret_answer_size);
+
+    /* The reactor ends it earlier. */
+    uint64_t end_ns = call->began_ns + 2 * BUS_CALL_MS * NS_PER_MS;
+    struct timespec end = { .tv_sec = (time_t) (end_ns / NS_PER_S),
+                            .tv_nsec = (long) (end_ns % NS_PER_S) };
+
+    pthread_mutex_lock(&self->lock);
+    while (!call->is_done && pthread_cond_timedwait(&call->done, &self->lock, &end) == 0)
         ;
-    if (!call.is_done)
-        call.rc = -ETIMEDOUT;
-    take_out(self, &call);
+    if (!call->is_done)
+        call->rc = -ETIMEDOUT;
+    take_out(self, call);
     pthread_mutex_unlock(&self->lock);
 
-    pthread_cond_destroy(&call.done);
-    *ret_answer = call.answer;
-    *ret_answer_size = call.answer_size;
-    return call.rc;
+    pthread_cond_destroy(&call->done);
+    *ret_answer = call->answer;
+    *ret_answer_size = call->answer_size;
+    return call->rc;
+}
+
+int bus_client_call(bus_client_t *self, const uint8_t *question, size_t size,
+                    uint8_t **ret_answer, size_t *ret_answer_size)
+{
+    struct bus_call call;
+
+    bus_client_begin(self, &call, question, size);
+    return bus_client_end(self, &call, ret_answer, ret_answer_size);
 }
 
 uint64_t bus_client_request_id(void)
@@ -105,7 +112,7 @@ uint64_t bus_client_request_id(void)
 
 /* ---- the reactor's thread ---- */
 
-static void finish(struct call *call, int rc)
+static void finish(struct bus_call *call, int rc)
 {
     call->is_done = true;
     call->rc = rc;
@@ -113,7 +120,7 @@ static void finish(struct call *call, int rc)
 }
 
 /* Send id, delimiter and question, if a peer is there. */
-static void send_question(bus_client_t *self, struct call *call)
+static void send_question(bus_client_t *self, struct bus_call *call)
 {
     void *socket = zsock_resolve(self->socket);
 
@@ -124,7 +131,7 @@ static void send_question(bus_client_t *self, struct call *call)
     call->sent++;
 }
 
-static void advance_call(bus_client_t *self, struct call *call, uint64_t now_ns)
+static void advance_call(bus_client_t *self, struct bus_call *call, uint64_t now_ns)
 {
     uint64_t age_ms = (now_ns - call->began_ns) / NS_PER_MS;
 
@@ -142,7 +149,7 @@ static bool advance(bus_client_t *self)
 
     pthread_mutex_lock(&self->lock);
     uint64_t now_ns = clock_monotonic_ns();     /* behind the lock: no call began later */
-    for (struct call *call = self->calls; call; call = call->next) {
+    for (struct bus_call *call = self->calls; call; call = call->next) {
         if (!call->is_done)
             advance_call(self, call, now_ns);
         is_waiting |= !call->is_done;
@@ -177,7 +184,7 @@ static int on_question(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 static void deliver(bus_client_t *self, uint64_t id, const void *bytes, size_t size)
 {
     pthread_mutex_lock(&self->lock);
-    for (struct call *call = self->calls; call; call = call->next) {
+    for (struct bus_call *call = self->calls; call; call = call->next) {
         if (call->id != id || call->is_done)
             continue;
         call->answer = malloc(size > 0 ? size : 1);
@@ -257,7 +264,7 @@ void bus_client_stop(bus_client_t *self)
 {
     pthread_mutex_lock(&self->lock);
     self->is_stopped = true;
-    for (struct call *call = self->calls; call; call = call->next)
+    for (struct bus_call *call = self->calls; call; call = call->next)
         if (!call->is_done)
             finish(call, -ESHUTDOWN);
     pthread_mutex_unlock(&self->lock);

@@ -8,6 +8,7 @@
 #define BUS_CLIENT_H
 
 #include <czmq.h>
+#include <pthread.h>
 
 #define BUS_CALL_MS 1000        /* a question takes no longer, answered or not */
 
@@ -22,6 +23,30 @@ void bus_client_stop(bus_client_t *self);
 
 /* After bus_client_stop(), when no thread calls any more. */
 void bus_client_destroy(bus_client_t **self_p);
+
+/* A question under way.  The fields are bus_client's own. */
+struct bus_call {
+    uint64_t id;                /* frame in front of the delimiter: the peer sends it back */
+    const uint8_t *question;
+    size_t size;
+    uint64_t began_ns;
+    unsigned sent;              /* how often */
+    bool is_done;
+    int rc;
+    uint8_t *answer;
+    size_t answer_size;
+    pthread_cond_t done;
+    struct bus_call *next;
+};
+
+/* Ask, and go on; any thread but the reactor's.  `call` and `question` must stay until
+ * bus_client_end().  Several peers asked so take no longer than one. */
+void bus_client_begin(bus_client_t *self, struct bus_call *call, const uint8_t *question,
+                      size_t size);
+
+/* Wait for the answer to a question; the rest is as for bus_client_call(). */
+int bus_client_end(bus_client_t *self, struct bus_call *call, uint8_t **ret_answer,
+                   size_t *ret_answer_size);
 
 /* Ask and wait for the answer, at most BUS_CALL_MS.  Any thread but the reactor's.  The caller
  * frees *ret_answer. Returns 0, -EHOSTUNREACH when the peer is not there, -ETIMEDOUT when it does

@@ -69,14 +69,13 @@ static int open_ui(struct gateway *self, const char *path, char why[512])
     return rc;
 }
 
-static int open_peer(struct gateway *self, zloop_t *loop, const char *name,
-                     bus_client_t **ret_client)
+static int open_queries(struct gateway *self, zloop_t *loop)
 {
     char endpoint[128];
-    int rc = zsock_setup_endpoint(endpoint, self->config->bus.directory, name);
+    int rc = zsock_setup_endpoint(endpoint, self->config->bus.directory, BUS_QUERIES);
 
     if (rc == 0)
-        rc = bus_client_open(loop, endpoint, (int) self->config->bus.queue, ret_client);
+        rc = bus_client_open(loop, endpoint, (int) self->config->bus.queue, &self->queries);
     return rc;
 }
 
@@ -87,9 +86,9 @@ static int open_bus(struct gateway *self, zloop_t *loop, char why[512])
     if (rc == 0)
         rc = sse_clients_open(self->config->server.sse_clients, self->latest, &self->sse);
     if (rc == 0)
-        rc = open_peer(self, loop, BUS_COMMANDS, &self->commands);
+        rc = collector_peers_open(loop, self->config, &self->peers);
     if (rc == 0)
-        rc = open_peer(self, loop, BUS_QUERIES, &self->queries);
+        rc = open_queries(self, loop);
     if (rc == 0)
         rc = bus_receiver_open(loop, self->config, self->latest, self->sse, &self->receiver);
     if (rc < 0)
@@ -120,13 +119,13 @@ void gateway_close(struct gateway *self)
 {
     if (self->sse)
         sse_clients_stop(self->sse);
-    if (self->commands)
-        bus_client_stop(self->commands);
+    if (self->peers)
+        collector_peers_stop(self->peers);
     if (self->queries)
         bus_client_stop(self->queries);
     http_server_destroy(&self->server);
     bus_receiver_destroy(&self->receiver);
-    bus_client_destroy(&self->commands);
+    collector_peers_destroy(&self->peers);
     bus_client_destroy(&self->queries);
     sse_clients_destroy(&self->sse);
     latest_destroy(&self->latest);

@@ -10,6 +10,7 @@
 
 #include "access.h"
 #include "bus_client.h"
+#include "collector_peers.h"
 #include "config.h"
 #include "latest.h"
 #include "sse_clients.h"
@@ -22,7 +23,7 @@ struct gateway {
     const struct config *config;
     latest_t *latest;
     sse_clients_t *sse;
-    bus_client_t *commands;     /* to the collector */
+    collector_peers_t *peers;   /* to the collectors */
     bus_client_t *queries;      /* to the aggregator */
     access_t *access;
     ui_files_t *ui;

@@ -19,6 +19,7 @@
     "X-Frame-Options: DENY\r\n"                                                                    \
     "Referrer-Policy: no-referrer\r\n"
 #define NO_STORE "Cache-Control: no-store\r\n"
+#define RETRY_SOON NO_STORE "Retry-After: 2\r\n"
 
 enum {
     HEAD_SIZE = 2048,
@@ -97,7 +98,8 @@ int http_reply_json(struct http_exchange *self, int status, struct text_buffer *
     if (text->failed)
         status = http_reply_error(self, 500, NULL, "the answer is too large");
     else
-        status = http_reply(self, status, HTTP_TYPE_JSON, NULL, text->data, text->size);
+        status = http_reply(self, status, HTTP_TYPE_JSON, status == 503 ? RETRY_SOON : NULL,
+                            text->data, text->size);
     text_buffer_free(text);
     return status;
 }
@@ -135,17 +137,18 @@ int http_reply_away(struct http_exchange *self, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    reply_error(self, 503, NO_STORE "Retry-After: 2\r\n", format, args);
+    reply_error(self, 503, RETRY_SOON, format, args);
     va_end(args);
     return 503;
 }
 
 /* Chunked coding is for HTTP/1.1; older clients read to the end of the connection. */
-void http_reply_begin(struct http_exchange *self, int status, const char *type)
+void http_reply_begin(struct http_exchange *self, int status, const char *type,
+                      const char *headers)
 {
     bool is_chunked = is_http_1_1(self);
 
-    write_head(self, status, type, NULL, is_chunked ? "Transfer-Encoding: chunked\r\n" : "",
+    write_head(self, status, type, headers, is_chunked ? "Transfer-Encoding: chunked\r\n" : "",
                is_chunked && is_kept(self));
 }
 

@@ -40,7 +40,8 @@ unsigned http_header_count(const struct http_exchange *self, const char *name);
 int http_reply(struct http_exchange *self, int status, const char *type, const char *headers,
                const void *body, size_t size);
 
-/* Answer with the buffer's JSON and free the buffer; 500 if it is cut. */
+/* Answer with the buffer's JSON and free the buffer; 500 if it is cut.  503 comes with
+ * "Retry-After: 2". */
 int http_reply_json(struct http_exchange *self, int status, struct text_buffer *text);
 
 /* Answer {"ok":false,"error":"..."}.  `headers` as above. */
@@ -52,9 +53,10 @@ int http_reply_error(struct http_exchange *self, int status, const char *headers
 __attribute__((format(printf, 2, 3)))
 int http_reply_away(struct http_exchange *self, const char *format, ...);
 
-/* Answer in pieces: begin, any number of pieces, end.  A piece returns false when the client is
- * gone. */
-void http_reply_begin(struct http_exchange *self, int status, const char *type);
+/* Answer in pieces: begin (`headers` as for http_reply()), any number of pieces, end.  A piece
+ * returns false when the client is gone. */
+void http_reply_begin(struct http_exchange *self, int status, const char *type,
+                      const char *headers);
 bool http_reply_piece(struct http_exchange *self, const char *bytes, size_t size);
 int http_reply_end(struct http_exchange *self);
 

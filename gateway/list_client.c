@@ -37,15 +37,97 @@ int list_client_call(bus_client_t *bus, struct list_request *request, struct lis
     return call(bus, request, ret_reply, NULL);
 }
 
-bool list_client_is_live(bus_client_t *bus)
+/* Wait for the answer to a question of list_client_ask(). */
+static void receive(collector_peers_t *peers, struct bus_call *call, struct list_answer *answer)
+{
+    uint8_t *bytes = NULL;
+    size_t size = 0;
+
+    answer->rc = bus_client_end(collector_peers_bus(peers, answer->peer), call, &bytes, &size);
+    if (answer->rc == 0)
+        answer->rc = list_reply_decode(&answer->reply, bytes, size);
+    free(bytes);
+    if (answer->rc == 0)
+        collector_peers_learn(peers, answer->peer, answer->reply.collector_id);
+}
+
+void list_client_ask(collector_peers_t *peers, struct list_request *request,
+                     struct list_answer *answers, uint32_t count)
+{
+    assert(peers && request && (answers || count == 0));
+
+    struct bus_call *calls = calloc(count + 1, sizeof *calls);
+    uint8_t *question = NULL;
+    size_t size = 0;
+
+    request->request_id = bus_client_request_id();
+    int rc = calls ? list_request_encode(request, &question, &size) : -ENOMEM;
+    for (uint32_t i = 0; i < count; i++) {
+        answers[i].reply = (struct list_reply) { 0 };
+        answers[i].rc = rc;
+        if (rc == 0)
+            bus_client_begin(collector_peers_bus(peers, answers[i].peer), &calls[i], question,
+                             size);
+    }
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        receive(peers, &calls[i], &answers[i]);
+    free(question);
+    free(calls);
+}
+
+void list_answers_clear(struct list_answer *answers, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (answers[i].rc == 0)
+            list_reply_clear(&answers[i].reply);
+}
+
+/* Ask all peers who they are.  Returns how many answered. */
+static uint32_t introduce(collector_peers_t *peers)
 {
     struct list_request request = { .op = LIST_OP_LIST, .limit = 1 };
-    struct list_reply reply;
+    uint32_t size = collector_peers_size(peers), live = 0;
+    struct list_answer *answers = calloc(size, sizeof *answers);
 
-    if (list_client_call(bus, &request, &reply) < 0)
-        return false;
-    list_reply_clear(&reply);
-    return true;
+    if (!answers)
+        return 0;
+    for (uint32_t i = 0; i < size; i++)
+        answers[i].peer = i;
+    list_client_ask(peers, &request, answers, size);
+    for (uint32_t i = 0; i < size; i++)
+        live += answers[i].rc == 0;
+    list_answers_clear(answers, size);
+    free(answers);
+    return live;
+}
+
+static uint32_t find_known(collector_peers_t *peers, const char *id, uint32_t *ret_found)
+{
+    char known[COLLECTOR_ID_SIZE];
+    uint32_t found = 0;
+
+    for (uint32_t i = 0; i < collector_peers_size(peers); i++) {
+        collector_peers_id(peers, i, known);
+        if (!id || strcmp(known, id) == 0)
+            ret_found[found++] = i;
+    }
+    return found;
+}
+
+uint32_t list_client_find(collector_peers_t *peers, const char *id, uint32_t *ret_found)
+{
+    assert(peers && ret_found);
+
+    uint32_t found = find_known(peers, id, ret_found);
+    if (found > 0)
+        return found;
+    introduce(peers);
+    return find_known(peers, id, ret_found);
+}
+
+bool list_client_all_live(collector_peers_t *peers)
+{
+    return introduce(peers) == collector_peers_size(peers);
 }
 
 void list_pages_clear(struct list_pages *pages)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "clock.h"
 #include "ip_addr.h"
 #include "packet_words.h"
 
@@ -87,5 +88,41 @@ void row_json_process(struct json_writer *json, const char *key, const struct pr
     json_put_number(json, "cpu_seconds", cost->cpu_seconds, 3);
     json_put_unsigned(json, "resident_bytes", cost->resident_bytes);
     json_put_unsigned(json, "open_fds", cost->open_fds);
+    json_put_object_end(json);
+}
+
+int row_json_version(const char *prefix)
+{
+    struct ip_prefix parsed;
+    char why[160];
+
+    return ip_prefix_parse(prefix, &parsed, why, sizeof why) == 0 ? ip_prefix_version(&parsed)
+           : strchr(prefix, ':') ? 6 : 4;
+}
+
+static void write_expiry(struct json_writer *json, uint64_t expires_unix_ns, uint64_t now_unix_ns)
+{
+    json_put_time(json, "expires", expires_unix_ns);
+    if (expires_unix_ns == 0)
+        json_put_null(json, "ttl");
+    else
+        json_put_unsigned(json, "ttl",
+                          expires_unix_ns > now_unix_ns
+                              ? (expires_unix_ns - now_unix_ns + NS_PER_S - 1) / NS_PER_S
+                              : 0);
+}
+
+void row_json_list_entry(struct json_writer *json, const struct list_entry_row *entry,
+                         uint64_t now_unix_ns)
+{
+    json_put_string(json, "ip", entry->prefix);
+    json_put_signed(json, "version", row_json_version(entry->prefix));
+    write_expiry(json, entry->expires_unix_ns, now_unix_ns);
+    json_put_string(json, "reason", entry->reason);
+    json_put_time(json, "added", entry->added_unix_ns);
+    json_put_object(json, "hits");
+    json_put_unsigned(json, "packets", entry->hit_packets);
+    json_put_unsigned(json, "bytes", entry->hit_bytes);
+    json_put_time(json, "last", entry->last_hit_unix_ns);
     json_put_object_end(json);
 }

@@ -25,6 +25,7 @@ int list_request_encode(const struct list_request *request, uint8_t **ret_bytes,
     message.after = (char *) request->after;
     message.limit = request->limit;
     message.expected_version = request->expected_version;
+    message.collector_id = (char *) request->collector_id;
     return wire_message_pack(&message.base, ret_bytes, ret_size);
 }
 
@@ -41,7 +42,9 @@ static bool read_request(const Ntc__ListRequest *message, struct list_request *r
     request->expected_version = message->expected_version;
     return wire_message_utf8(request->prefix, sizeof request->prefix, message->prefix)
         && wire_message_utf8(request->reason, sizeof request->reason, message->reason)
-        && wire_message_ascii(request->after, sizeof request->after, message->after);
+        && wire_message_ascii(request->after, sizeof request->after, message->after)
+        && wire_message_ascii(request->collector_id, sizeof request->collector_id,
+                              message->collector_id);
 }
 
 int list_request_decode(struct list_request *ret_request, const uint8_t *bytes, size_t size)
@@ -101,6 +104,7 @@ int list_reply_encode(const struct list_reply *reply, uint8_t **ret_bytes, size_
     message.more = reply->more;
     message.total = reply->total;
     message.changed = reply->changed;
+    message.collector_id = (char *) reply->collector_id;
     rc = wire_message_pack(&message.base, ret_bytes, ret_size);
 out:
     free(list);
@@ -146,7 +150,9 @@ static int read_reply(const Ntc__ListReply *message, struct list_reply *reply)
     reply->changed = message->changed;
     if ((unsigned) message->code > LIST_NOT_ENFORCED
         || !wire_message_utf8(reply->error, sizeof reply->error, message->error)
-        || !wire_message_ascii(reply->prefix, sizeof reply->prefix, message->prefix))
+        || !wire_message_ascii(reply->prefix, sizeof reply->prefix, message->prefix)
+        || !wire_message_ascii(reply->collector_id, sizeof reply->collector_id,
+                               message->collector_id))
         return -EBADMSG;
     return read_entries(message, reply);
 }

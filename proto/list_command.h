@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "ip_addr.h"
+#include "packet_batch.h"
 
 #define LIST_REASON_SIZE 201    /* longest reason in bytes and its NUL */
 #define LIST_PAGE_MAX 2000      /* entries of one reply */
@@ -37,6 +38,7 @@ struct list_request {
     char after[IP_PREFIX_TEXT_SIZE];
     uint32_t limit;
     uint64_t expected_version;
+    char collector_id[COLLECTOR_ID_SIZE];   /* "" = whoever hears it */
 };
 
 struct list_entry_row {
@@ -60,6 +62,7 @@ struct list_reply {
     bool more;
     uint32_t total;
     bool changed;
+    char collector_id[COLLECTOR_ID_SIZE];   /* who answers */
 };
 
 /* Encode; the caller frees *ret_bytes.  Return 0 or -ENOMEM. */

@@ -182,7 +182,8 @@ START_TEST(a_list_that_changes_is_fetched_anew)
     struct list_pages pages;
     list.entries = 9000;
     list.changes = 3;
-    ck_assert_int_eq(list_client_fetch(rig.gateway.commands, LIST_BLACK, &pages), 0);
+    ck_assert_int_eq(list_client_fetch(collector_peers_bus(rig.gateway.peers, 0), LIST_BLACK,
+                                       &pages), 0);
     ck_assert_uint_eq(pages.count, 5);
     for (uint32_t i = 0; i < pages.count; i++) {
         struct list_reply reply;

@@ -37,6 +37,7 @@ static struct list_request random_request(void)
     random_text(request.prefix, sizeof request.prefix, 0);
     random_text(request.reason, sizeof request.reason, 0);
     random_text(request.after, sizeof request.after, 0);
+    random_text(request.collector_id, sizeof request.collector_id, 0);
     return request;
 }
 
@@ -56,6 +57,7 @@ static struct list_reply random_reply(uint32_t entries)
 
     random_text(reply.error, sizeof reply.error, 0);
     random_text(reply.prefix, sizeof reply.prefix, 0);
+    random_text(reply.collector_id, sizeof reply.collector_id, 0);
     for (uint32_t i = 0; i < entries; i++) {
         struct list_entry_row *row = &reply.entries[i];
         random_text(row->prefix, sizeof row->prefix, 1);
@@ -117,6 +119,7 @@ START_TEST(a_reply_comes_back_as_it_went)
     ck_assert_int_eq(back.more, reply.more);
     ck_assert_uint_eq(back.total, reply.total);
     ck_assert_int_eq(back.changed, reply.changed);
+    ck_assert_str_eq(back.collector_id, reply.collector_id);
     ck_assert_uint_eq(back.entry_count, count);
     if (count > 0)
         ck_assert_mem_eq(back.entries, reply.entries, count * sizeof *back.entries);

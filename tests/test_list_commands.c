@@ -80,6 +80,21 @@ static enum list_code take(const char *prefix)
     return ask_as(0, &request);
 }
 
+START_TEST(what_is_meant_for_another_collector_is_refused)
+{
+    struct list_request add = { .op = LIST_OP_ADD, .prefix = "192.0.2.1", .collector_id = "attic" };
+
+    list_commands_answer_as(commands, "cellar");
+    ck_assert_int_eq(ask_as(0, &add), LIST_BAD_REQUEST);
+    ck_assert_str_eq(reply.error, "this is collector \"cellar\", not \"attic\"");
+    ck_assert_str_eq(reply.collector_id, "cellar");
+    strcpy(add.collector_id, "cellar");
+    ck_assert_int_eq(ask_as(0, &add), LIST_OK);
+    ck_assert_int_eq(take("192.0.2.1"), LIST_OK);      /* names nobody: whoever hears it */
+    ck_assert_str_eq(reply.collector_id, "cellar");
+}
+END_TEST
+
 START_TEST(an_entry_is_added_listed_and_removed)
 {
     struct list_request add = { .op = LIST_OP_ADD, .list = LIST_WHITE, .ttl_s = 60,
@@ -290,6 +305,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, an_entry_is_added_listed_and_removed);
+    tcase_add_test(tcase, what_is_meant_for_another_collector_is_refused);
     tcase_add_test(tcase, bad_input_is_told_what_is_wrong);
     tcase_add_test(tcase, only_known_users_may_change);
     tcase_add_test(tcase, a_repeated_request_is_answered_again_and_not_done_again);
