@@ -128,7 +128,7 @@ FUZZ_S ?= 60
 FB := build/fuzz
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_OBJECTS := $(patsubst %.c,$(FB)/%.o,$(wildcard proto/*.c) $(wildcard common/*.c) \
-    $(wildcard collector/list_*.c collector/ip_list.c) \
+    $(wildcard collector/list_*.c collector/ip_list.c collector/lockout_guard.c collector/surroundings.c) \
     $(addprefix gateway/,access.c authority.c event_filter.c packet_words.c query_params.c \
         session_table.c token_throttle.c)) $(FB)/proto/ntc.pb-c.o
 FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -DNTC_VERSION='"$(VERSION)"' -g -O1 \

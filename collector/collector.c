@@ -150,7 +150,8 @@ static int open_commands(collector_t *self, const char *endpoint)
                                    self->tc ? tc_source_list_kernel(self->tc) : NULL);
     int rc = !self->keeper ? -ENOMEM
         : list_commands_open(&self->commands, self->keeper, endpoint,
-                             (int) self->config->bus.queue, &self->config->bus.command_uids);
+                             (int) self->config->bus.queue, &self->config->bus.command_uids,
+                             self->tc ? surroundings_read : NULL);
     if (rc != 0) {
         log_error("cannot open %s: %s", endpoint, strerror(-rc));
         return rc;

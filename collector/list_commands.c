@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "lockout_guard.h"
 #include "log.h"
 #include "zsock_setup.h"
 
@@ -26,10 +27,14 @@ struct list_commands {
     char collector_id[COLLECTOR_ID_SIZE];
     struct remembered remembered[REMEMBERED];
     uint32_t next;              /* the oldest of them, written next */
+    struct ip_addr peer;        /* who sent the request over the network; zeros = not known */
+    surroundings_fn *read_surroundings;         /* NULL: nothing is cut off by a synthetic source */
+    struct surroundings surroundings;
+    uint64_t surroundings_ns;   /* when they were read, CLOCK_BOOTTIME; 0 = never */
 };
 
 int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const char *endpoint,
-                       int queue, const struct config_numbers *uids)
+                       int queue, const struct config_numbers *uids, surroundings_fn *read)
 {
     assert(ret_self && keeper && endpoint && uids);
 
@@ -38,6 +43,7 @@ int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const 
         return -ENOMEM;
     self->keeper = keeper;
     self->uids = uids;
+    self->read_surroundings = read;
     int rc = zsock_setup_bind(&self->bound, ZMQ_REP, endpoint, queue);
     if (rc != 0) {
         free(self);
@@ -147,6 +153,36 @@ static int list_entries(const list_commands_t *self, const struct list_request *
 
 /* ---- changing ---- */
 
+/* Lists may change a hundred times a second; the surroundings do not. */
+static const struct surroundings *surroundings_at(list_commands_t *self, uint64_t boot_ns)
+{
+    if (self->read_surroundings
+        && (self->surroundings_ns == 0 || boot_ns - self->surroundings_ns >= NS_PER_S)) {
+        self->read_surroundings(&self->surroundings);
+        self->surroundings_ns = boot_ns;
+    }
+    return &self->surroundings;
+}
+
+/* Would it cut off somebody who is needed?  Writes the reply then. */
+static bool is_lockout(list_commands_t *self, const struct list_request *request,
+                       const struct ip_list_entry *entry, struct list_reply *reply)
+{
+    const struct list_edit edit = { .list = (enum ntc_list) request->list, .prefix = entry->prefix,
+                                    .is_removal = request->op == LIST_OP_REMOVE,
+                                    .expires_ns = entry->expires_ns };
+    const struct ip_addr askers[LOCKOUT_ASKERS] = { request->client, self->peer };
+    uint64_t boot_ns = clock_boot_ns();
+
+    if (request->force
+        || !lockout_guard_refuses(list_keeper_lists(self->keeper), &edit,
+                                  surroundings_at(self, boot_ns), askers, boot_ns, reply->error,
+                                  sizeof reply->error))
+        return false;
+    reply->code = LIST_LOCK_OUT;
+    return true;
+}
+
 static void change(list_commands_t *self, const struct list_request *request,
                    struct list_reply *reply)
 {
@@ -165,10 +201,12 @@ static void change(list_commands_t *self, const struct list_request *request,
         refuse(reply, LIST_BAD_REQUEST, "ttl is more than 100 years: leave it out for ever");
         return;
     }
+    if (request->op == LIST_OP_ADD && request->ttl_s > 0)
+        entry.expires_ns = clock_boot_ns() + request->ttl_s * NS_PER_S;
+    if (is_lockout(self, request, &entry, reply))
+        return;
     if (request->op == LIST_OP_ADD) {
         entry.added_unix_ns = clock_wall_ns();
-        if (request->ttl_s > 0)
-            entry.expires_ns = clock_boot_ns() + request->ttl_s * NS_PER_S;
         list_keeper_add(self->keeper, list, &entry, wall_offset_ns, &answer);
     } else {
         list_keeper_remove(self->keeper, list, &entry.prefix, wall_offset_ns, &answer);
@@ -293,6 +331,7 @@ static bool serve_one(list_commands_t *self)
         if (zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) < 0)
             break;
     }
+    self->peer = zsock_setup_peer_addr(&message);
     int rc = list_commands_answer(self, zmq_msg_data(&message),
                                   whole ? zmq_msg_size(&message) : SIZE_MAX,
                                   zsock_setup_peer_uid(&message), &bytes, &size);

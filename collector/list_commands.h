@@ -2,7 +2,8 @@
  *
  * Anyone who can open the socket may read.  Changes are taken from our own uid, from root and from
  * the uids of the configuration.  The last 1024 answers to changes are remembered by request id: a
- * client that heard nothing asks again without doing it twice.
+ * client that heard nothing asks again without doing it twice.  A change that would cut off
+ * somebody who is needed is refused unless the request forces it (lockout_guard).
  */
 #ifndef LIST_COMMANDS_H
 #define LIST_COMMANDS_H
@@ -11,15 +12,20 @@
 
 #include "config.h"
 #include "list_keeper.h"
+#include "surroundings.h"
 
 #define LIST_MAX_TTL_S (100ull * 366 * 24 * 3600)
 
 typedef struct list_commands list_commands_t;
 
-/* Bind the REP socket.  `uids` and `keeper` must outlive the object.
+/* Reads who else must not be cut off, beside who asks: surroundings_read(). */
+typedef void surroundings_fn(struct surroundings *ret_surroundings);
+
+/* Bind the REP socket.  `uids` and `keeper` must outlive the object.  `read` is NULL where nothing
+ * can be cut off: synthetic and recorded traffic.
  * Returns 0, -EADDRINUSE when another collector has it, or another -errno. */
 int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const char *endpoint,
-                       int queue, const struct config_numbers *uids);
+                       int queue, const struct config_numbers *uids, surroundings_fn *read);
 
 void list_commands_destroy(list_commands_t **self_p);
 

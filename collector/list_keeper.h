@@ -20,7 +20,7 @@ struct list_kernel {
 struct list_answer {
     enum list_code code;
     bool changed;               /* false with LIST_OK: it stood there with these values */
-    char error[256];            /* a sentence in ASCII, "" with LIST_OK */
+    char error[LIST_ERROR_SIZE];    /* a sentence in ASCII, "" with LIST_OK */
 };
 
 typedef struct list_keeper list_keeper_t;

@@ -208,3 +208,14 @@ long zsock_setup_peer_uid(zmq_msg_t *message)
         return -ENODATA;
     return (long) uid;
 }
+
+struct ip_addr zsock_setup_peer_addr(zmq_msg_t *message)
+{
+    const char *text = zmq_msg_gets(message, "Peer-Address");
+    struct ip_addr addr = { 0 };
+    char why[160];
+
+    if (text)
+        ip_addr_parse(text, &addr, why, sizeof why);    /* a user's name is none */
+    return addr;
+}

@@ -9,6 +9,8 @@
 
 #include <czmq.h>
 
+#include "ip_addr.h"
+
 #define ZSOCK_MAX_MESSAGE (1024 * 1024)     /* bytes; a peer that announces more is cut off */
 
 /* Socket names inside bus.directory, as endpoint suffixes. */
@@ -51,5 +53,8 @@ int zsock_setup_watch(zloop_t *loop, zsock_t *socket, zloop_reader_fn *handler, 
 
 /* The uid of the process that sent `message` over ipc, or -ENODATA when the transport has none. */
 long zsock_setup_peer_uid(zmq_msg_t *message);
+
+/* Address of the peer that sent it by tcp://; all zeros when it is not known. */
+struct ip_addr zsock_setup_peer_addr(zmq_msg_t *message);
 
 #endif

@@ -51,8 +51,7 @@ static int change_one(struct http_exchange *exchange, struct list_request *reque
         json_put_object_end(&json);
         status = http_reply_json(exchange, 200, &text);
     } else {
-        http_reply_error(exchange, status, NULL, "%s",
-                         reply.error[0] != '\0' ? reply.error : "the collector refused");
+        list_fanout_refuse(exchange, &reply);
     }
     list_reply_clear(&reply);
     return status;
@@ -68,6 +67,7 @@ static int change(struct http_exchange *exchange, struct list_request *request,
     if (status != 0)
         return status;
     strcpy(request->collector_id, targets.id);
+    request->client = exchange->access.client;
     return targets.size == 1 ? change_one(exchange, request, targets.peers[0])
                              : list_fanout_change(exchange, request, &targets);
 }
@@ -119,7 +119,7 @@ int api_lists_add(struct http_exchange *exchange, int list)
 {
     static const struct body_field FIELDS[] = {
         { "ip", JSON_STRING, true }, { "ttl", JSON_INTEGER, false },
-        { "reason", JSON_STRING, false },
+        { "reason", JSON_STRING, false }, { "force", JSON_TRUE, false },
         { "collector", JSON_STRING, false }, { 0 },
     };
     struct list_request request = { .op = LIST_OP_ADD, .list = (enum list_name) list };
@@ -133,6 +133,7 @@ int api_lists_add(struct http_exchange *exchange, int list)
         status = take_ttl(exchange, &request, json_object_get(body, "ttl"));
     if (status == 0)
         status = take_reason(exchange, &request, json_object_get(body, "reason"));
+    request.force = json_is_true(json_object_get(body, "force"));
     if (status == 0)
         status = change(exchange, &request,
                         json_string_value(json_object_get(body, "collector")));
@@ -144,13 +145,17 @@ int api_lists_add(struct http_exchange *exchange, int list)
 
 int api_lists_remove(struct http_exchange *exchange, int list)
 {
-    static const char *const KNOWN[] = { "ip", "collector", NULL };
+    static const char *const KNOWN[] = { "ip", "force", "collector", NULL };
+    static const char *const TRUTHS[] = { "false", "true" };
     struct list_request request = { .op = LIST_OP_REMOVE, .list = (enum list_name) list };
     struct query_params params;
     char why[QUERY_WHY_SIZE];
+    int force;
 
-    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0)
+    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
+        || query_params_word(&params, "force", TRUTHS, 2, &force, why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
+    request.force = force == 1;
     const char *ip = query_params_get(&params, "ip");
     if (!ip)
         return http_reply_error(exchange, 400, NULL, "say which entry: ?ip=192.0.2.1");

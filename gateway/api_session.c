@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "clock.h"
-#include "surroundings.h"
 
 #define NO_STORE "Cache-Control: no-store\r\n"
 
@@ -22,15 +21,6 @@ static void put_address(struct json_writer *json, const char *key, const struct 
     json_put_string(json, key, text);
 }
 
-static void put_addresses(struct json_writer *json, const char *key,
-                          const struct address_list *list)
-{
-    json_put_array(json, key);
-    for (unsigned i = 0; i < list->size; i++)
-        put_address(json, NULL, &list->items[i]);
-    json_put_array_end(json);
-}
-
 int api_session_get(struct http_exchange *exchange, int unused)
 {
     struct text_buffer text = text_buffer_of(8 * 1024);
@@ -42,12 +32,6 @@ int api_session_get(struct http_exchange *exchange, int unused)
     json_put_bool(&json, "login_required", !exchange->access.may_read);
     json_put_bool(&json, "read", exchange->access.may_read);
     put_address(&json, "client_ip", &exchange->access.client);
-    if (exchange->access.may_read) {
-        struct surroundings found;
-        surroundings_read(&found);
-        put_addresses(&json, "host_ips", &found.host);
-        put_addresses(&json, "default_gateways", &found.gateways);
-    }
     json_put_object_end(&json);
     return http_reply_json(exchange, 200, &text);
 }

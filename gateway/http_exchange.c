@@ -105,7 +105,7 @@ int http_reply_json(struct http_exchange *self, int status, struct text_buffer *
 }
 
 static int reply_error(struct http_exchange *self, int status, const char *headers,
-                       const char *format, va_list args)
+                       const char *code, const char *format, va_list args)
 {
     char sentence[512];
     struct text_buffer text = text_buffer_of(8 * sizeof sentence);
@@ -115,6 +115,8 @@ static int reply_error(struct http_exchange *self, int status, const char *heade
     json_put_object(&json, NULL);
     json_put_bool(&json, "ok", false);
     json_put_string(&json, "error", sentence);
+    if (code)
+        json_put_string(&json, "code", code);
     json_put_object_end(&json);
     http_reply(self, status, HTTP_TYPE_JSON, headers, text.data, text.size);
     text_buffer_free(&text);
@@ -127,9 +129,19 @@ int http_reply_error(struct http_exchange *self, int status, const char *headers
     va_list args;
 
     va_start(args, format);
-    reply_error(self, status, headers, format, args);
+    reply_error(self, status, headers, NULL, format, args);
     va_end(args);
     return status;
+}
+
+int http_reply_conflict(struct http_exchange *self, const char *code, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    reply_error(self, 409, NULL, code, format, args);
+    va_end(args);
+    return 409;
 }
 
 int http_reply_away(struct http_exchange *self, const char *format, ...)
@@ -137,7 +149,7 @@ int http_reply_away(struct http_exchange *self, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    reply_error(self, 503, RETRY_SOON, format, args);
+    reply_error(self, 503, RETRY_SOON, NULL, format, args);
     va_end(args);
     return 503;
 }
@@ -258,7 +270,13 @@ static bool is_nested_too_deep(const char *text, size_t size)
 
 static const char *word_of(json_type type)
 {
-    return type == JSON_STRING ? "a string" : "a whole number";
+    return type == JSON_STRING ? "a string" : type == JSON_TRUE ? "true or false"
+           : "a whole number";
+}
+
+static bool has_type(const json_t *value, json_type type)
+{
+    return type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == type;
 }
 
 static const struct body_field *find_field(const struct body_field *fields, const char *key)
@@ -281,7 +299,7 @@ static int check_fields(struct http_exchange *self, const struct body_field *fie
         const struct body_field *field = find_field(fields, key);
         if (!field)
             return http_reply_error(self, 400, NULL, "\"%.40s\" is no key here", key);
-        if (json_typeof(value) != field->type && !(json_is_null(value) && !field->is_required))
+        if (!has_type(value, field->type) && !(json_is_null(value) && !field->is_required))
             return http_reply_error(self, 400, NULL, "%s: must be %s", key, word_of(field->type));
     }
     for (; fields->key; fields++)

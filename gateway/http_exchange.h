@@ -49,6 +49,10 @@ __attribute__((format(printf, 4, 5)))
 int http_reply_error(struct http_exchange *self, int status, const char *headers,
                      const char *format, ...);
 
+/* 409 with a word for programs beside the sentence: {"ok":false,"error":"...","code":"..."}. */
+__attribute__((format(printf, 3, 4)))
+int http_reply_conflict(struct http_exchange *self, const char *code, const char *format, ...);
+
 /* 503 with "Retry-After: 2". */
 __attribute__((format(printf, 2, 3)))
 int http_reply_away(struct http_exchange *self, const char *format, ...);
@@ -67,7 +71,7 @@ bool http_reply_stream(struct http_exchange *self, const char *type, const char 
 /* A member that a JSON body may have. */
 struct body_field {
     const char *key;            /* NULL ends the table */
-    json_type type;             /* JSON_STRING or JSON_INTEGER */
+    json_type type;             /* JSON_STRING, JSON_INTEGER, or JSON_TRUE for both truths */
     bool is_required;
 };
 

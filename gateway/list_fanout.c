@@ -36,6 +36,7 @@ int list_fanout_status(enum list_code code)
         return 404;
     case LIST_FULL:
     case LIST_REFUSED_VERSION:
+    case LIST_LOCK_OUT:
         return 409;
     case LIST_NOT_SAVED:
         return 507;
@@ -44,6 +45,22 @@ int list_fanout_status(enum list_code code)
         break;
     }
     return 500;
+}
+
+/* A word for programs beside the sentence; NULL where the status says it all. */
+static const char *word_of(enum list_code code)
+{
+    return code == LIST_LOCK_OUT ? "lock_out" : code == LIST_FULL ? "full"
+           : code == LIST_REFUSED_VERSION ? "changed" : NULL;
+}
+
+int list_fanout_refuse(struct http_exchange *exchange, const struct list_reply *reply)
+{
+    const char *why = reply->error[0] != '\0' ? reply->error : "the collector refused";
+    const char *word = word_of(reply->code);
+
+    return word ? http_reply_conflict(exchange, word, "%s", why)
+                : http_reply_error(exchange, list_fanout_status(reply->code), NULL, "%s", why);
 }
 
 /* ---- the results of a change ---- */
@@ -144,6 +161,11 @@ static void write_sentence(struct json_writer *json, collector_peers_t *peers,
     text_buffer_append(&text, "", 1);
     json_put_string(json, "error", text.failed ? "some collectors did not do it" : text.data);
     text_buffer_free(&text);
+    for (uint32_t i = 0; i < count; i++)    /* forcing helps if it helps with one of them */
+        if (answers[i].rc == 0 && answers[i].reply.code == LIST_LOCK_OUT) {
+            json_put_string(json, "code", word_of(LIST_LOCK_OUT));
+            break;
+        }
 }
 
 static void write_results(struct json_writer *json, collector_peers_t *peers,
@@ -168,6 +190,8 @@ static void write_results(struct json_writer *json, collector_peers_t *peers,
         json_put_signed(json, "status", is_fine ? 200 : status);
         if (!is_fine)
             json_put_string(json, "error", why(&answers[i]));
+        if (answers[i].rc == 0 && word_of(answers[i].reply.code))
+            json_put_string(json, "code", word_of(answers[i].reply.code));
         json_put_object_end(json);
     }
     json_put_array_end(json);

@@ -23,6 +23,9 @@ int list_fanout_choose(struct http_exchange *exchange, const char *id,
 /* The HTTP status for what a collector says. */
 int list_fanout_status(enum list_code code);
 
+/* Tell what a collector said to a change that it did not make.  Returns the status. */
+int list_fanout_refuse(struct http_exchange *exchange, const struct list_reply *reply);
+
 #define LIST_FANOUT_SENTENCE 2400    /* bytes that name five collectors that failed, and why */
 
 /* Append who of `count` did not answer: "1 of 2 collectors did not tell: pi2".  It is printable and

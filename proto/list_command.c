@@ -26,20 +26,27 @@ int list_request_encode(const struct list_request *request, uint8_t **ret_bytes,
     message.limit = request->limit;
     message.expected_version = request->expected_version;
     message.collector_id = (char *) request->collector_id;
+    message.force = request->force;
+    message.client = (ProtobufCBinaryData) { sizeof request->client.bytes,
+                                             (uint8_t *) request->client.bytes };
     return wire_message_pack(&message.base, ret_bytes, ret_size);
 }
 
 static bool read_request(const Ntc__ListRequest *message, struct list_request *request)
 {
     if ((unsigned) message->op > LIST_OP_REMOVE || (unsigned) message->list >= LIST_NAMES
-        || message->limit > LIST_PAGE_MAX)
+        || message->limit > LIST_PAGE_MAX
+        || (message->client.len != 0 && message->client.len != sizeof request->client.bytes))
         return false;
+    if (message->client.len > 0)
+        memcpy(request->client.bytes, message->client.data, sizeof request->client.bytes);
     request->request_id = message->request_id;
     request->op = (enum list_op) message->op;
     request->list = (enum list_name) message->list;
     request->ttl_s = message->ttl_s;
     request->limit = message->limit > 0 ? message->limit : LIST_PAGE_MAX;
     request->expected_version = message->expected_version;
+    request->force = message->force;
     return wire_message_utf8(request->prefix, sizeof request->prefix, message->prefix)
         && wire_message_utf8(request->reason, sizeof request->reason, message->reason)
         && wire_message_ascii(request->after, sizeof request->after, message->after)
@@ -148,7 +155,7 @@ static int read_reply(const Ntc__ListReply *message, struct list_reply *reply)
     reply->more = message->more;
     reply->total = message->total;
     reply->changed = message->changed;
-    if ((unsigned) message->code > LIST_NOT_ENFORCED
+    if ((unsigned) message->code > LIST_LOCK_OUT
         || !wire_message_utf8(reply->error, sizeof reply->error, message->error)
         || !wire_message_ascii(reply->prefix, sizeof reply->prefix, message->prefix)
         || !wire_message_ascii(reply->collector_id, sizeof reply->collector_id,

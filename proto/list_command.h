@@ -11,6 +11,7 @@
 #include "packet_batch.h"
 
 #define LIST_REASON_SIZE 201    /* longest reason in bytes and its NUL */
+#define LIST_ERROR_SIZE 400     /* longest sentence and its NUL */
 #define LIST_PAGE_MAX 2000      /* entries of one reply */
 
 enum list_op { LIST_OP_LIST = 0, LIST_OP_ADD = 1, LIST_OP_REMOVE = 2 };
@@ -25,6 +26,7 @@ enum list_code {
     LIST_NOT_ALLOWED = 5,       /* the peer may not change lists */
     LIST_REFUSED_VERSION = 6,   /* the lists have changed since expected_version */
     LIST_NOT_ENFORCED = 7,      /* the kernel refused; nothing has changed */
+    LIST_LOCK_OUT = 8,          /* it would cut off who is needed, without `force` */
 };
 
 /* Fields: ntc.proto, messages ListRequest, ListReply, ListEntry. */
@@ -39,6 +41,8 @@ struct list_request {
     uint32_t limit;
     uint64_t expected_version;
     char collector_id[COLLECTOR_ID_SIZE];   /* "" = whoever hears it */
+    struct ip_addr client;      /* all zeros = not known */
+    bool force;
 };
 
 struct list_entry_row {
@@ -54,7 +58,7 @@ struct list_entry_row {
 struct list_reply {
     uint64_t request_id;
     enum list_code code;
-    char error[256];
+    char error[LIST_ERROR_SIZE];
     uint64_t list_version;
     char prefix[IP_PREFIX_TEXT_SIZE];
     uint32_t entry_count;

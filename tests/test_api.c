@@ -226,19 +226,49 @@ START_TEST(changes_reach_the_collector_in_canonical_form)
 }
 END_TEST
 
-static const struct { enum list_code code; int status; } CODES[] = {
-    { LIST_BAD_REQUEST, 400 }, { LIST_NOT_FOUND, 404 }, { LIST_FULL, 409 }, { LIST_NOT_SAVED, 507 },
-    { LIST_NOT_ALLOWED, 500 }, { LIST_REFUSED_VERSION, 409 }, { LIST_NOT_ENFORCED, 500 },
+START_TEST(force_and_the_client_are_handed_on)
+{
+    struct fake_list list = { 0 };
+
+    rig_play(&rig, &rig.collector, BUS_COMMANDS, answer_list, &list);
+    rig_start(&rig);
+    answers(rig_post(&rig, "/blacklist", "", "{\"ip\":\"192.0.2.1\"}"), 200, "");
+    ck_assert(!list.last.force);
+    ck_assert_uint_eq(list.last.client.bytes[12], 127);
+    ck_assert_uint_eq(list.last.client.bytes[15], 1);
+    answers(rig_post(&rig, "/blacklist", "", "{\"ip\":\"192.0.2.1\",\"force\":true}"), 200, "");
+    ck_assert(list.last.force);
+    answers(rig_request(&rig, "DELETE", "/blacklist?ip=192.0.2.1&force=true", "", ""), 200, "");
+    ck_assert(list.last.force);
+    answers(rig_request(&rig, "DELETE", "/blacklist?ip=192.0.2.1&force=false", "", ""), 200, "");
+    ck_assert(!list.last.force);
+    ck_assert_uint_eq(list.asked, 4);
+    answers(rig_request(&rig, "DELETE", "/blacklist?ip=192.0.2.1&force=1", "", ""), 400, "force");
+    answers(rig_post(&rig, "/blacklist", "", "{\"ip\":\"192.0.2.1\",\"force\":\"yes\"}"), 400,
+            "force: must be true or false");
+    ck_assert_uint_eq(list.asked, 4);
+}
+END_TEST
+
+static const struct { enum list_code code; int status; const char *word; } CODES[] = {
+    { LIST_BAD_REQUEST, 400, "" }, { LIST_NOT_FOUND, 404, "" }, { LIST_NOT_SAVED, 507, "" },
+    { LIST_NOT_ALLOWED, 500, "" }, { LIST_NOT_ENFORCED, 500, "" },
+    { LIST_FULL, 409, ",\"code\":\"full\"" },
+    { LIST_REFUSED_VERSION, 409, ",\"code\":\"changed\"" },
+    { LIST_LOCK_OUT, 409, ",\"code\":\"lock_out\"" },
 };
 
 START_TEST(what_the_collector_says_is_told)
 {
     struct fake_list list = { .code = CODES[_i].code, .error = "because \"of\" it" };
+    char body[128];
 
+    snprintf(body, sizeof body, "{\"ok\":false,\"error\":\"because \\\"of\\\" it\"%s}",
+             CODES[_i].word);
     rig_play(&rig, &rig.collector, BUS_COMMANDS, answer_list, &list);
     rig_start(&rig);
     answers(rig_request(&rig, "DELETE", "/blacklist?ip=192.0.2.1", "", ""), CODES[_i].status,
-            "{\"ok\":false,\"error\":\"because \\\"of\\\" it\"}");
+            body);
 }
 END_TEST
 
@@ -585,6 +615,7 @@ int main(void)
     tcase_add_loop_test(tcase, long_lists_come_whole, 0, sizeof SIZES / sizeof SIZES[0]);
     tcase_add_test(tcase, a_list_that_changes_is_fetched_anew);
     tcase_add_test(tcase, changes_reach_the_collector_in_canonical_form);
+    tcase_add_test(tcase, force_and_the_client_are_handed_on);
     tcase_add_loop_test(tcase, what_the_collector_says_is_told, 0, sizeof CODES / sizeof CODES[0]);
     tcase_add_test(tcase, a_collector_that_hangs_costs_one_second_and_nothing_later);
     tcase_add_test(tcase, a_question_that_gets_lost_is_asked_again);

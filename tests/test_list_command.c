@@ -32,8 +32,11 @@ static struct list_request random_request(void)
         .ttl_s = random_u64(),
         .limit = (uint32_t) random() % LIST_PAGE_MAX + 1,
         .expected_version = random_u64(),
+        .force = random() & 1,
     };
 
+    for (size_t i = 0; i < sizeof request.client.bytes; i++)
+        request.client.bytes[i] = (uint8_t) random();
     random_text(request.prefix, sizeof request.prefix, 0);
     random_text(request.reason, sizeof request.reason, 0);
     random_text(request.after, sizeof request.after, 0);
@@ -46,7 +49,7 @@ static struct list_reply random_reply(uint32_t entries)
 {
     struct list_reply reply = {
         .request_id = random_u64(),
-        .code = (enum list_code) (random() % (LIST_NOT_ENFORCED + 1)),
+        .code = (enum list_code) (random() % (LIST_LOCK_OUT + 1)),
         .list_version = random_u64(),
         .entry_count = entries,
         .entries = entries > 0 ? calloc(entries, sizeof *reply.entries) : NULL,
@@ -194,9 +197,9 @@ END_TEST
 START_TEST(reply_values_out_of_range_are_refused)
 {
     ck_assert_int_eq(decode_number(decode_reply, 2, LIST_NOT_ENFORCED), 0);
-    ck_assert_int_eq(decode_number(decode_reply, 2, LIST_NOT_ENFORCED + 1), -EBADMSG);
+    ck_assert_int_eq(decode_number(decode_reply, 2, LIST_LOCK_OUT + 1), -EBADMSG);
     ck_assert_int_eq(decode_text(decode_reply, 3, "x", 255), 0);
-    ck_assert_int_eq(decode_text(decode_reply, 3, "x", 256), -EBADMSG);
+    ck_assert_int_eq(decode_text(decode_reply, 3, "x", LIST_ERROR_SIZE), -EBADMSG);
     ck_assert_int_eq(decode_text(decode_reply, 5, "x", 50), -EBADMSG);
 }
 END_TEST

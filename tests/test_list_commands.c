@@ -20,6 +20,14 @@ static struct config_numbers uids;
 static struct list_reply reply;
 static uint64_t last_id;
 
+/* 198.51.100.1 */
+static void is_gateway_around(struct surroundings *ret_surroundings)
+{
+    *ret_surroundings = (struct surroundings) {
+        .gateways = { .size = 1, .items = { { { [10] = 0xff, [11] = 0xff, 198, 51, 100, 1 } } } },
+    };
+}
+
 static void setup(void)
 {
     strcpy(folder, "/tmp/ntc-test-commands-XXXXXX");
@@ -29,7 +37,8 @@ static void setup(void)
     lists = ip_list_new(4096, 16);
     ck_assert_int_eq(list_store_open(&store, path), 0);
     keeper = list_keeper_new(lists, store, NULL);
-    ck_assert_int_eq(list_commands_open(&commands, keeper, endpoint, 64, &uids), 0);
+    ck_assert_int_eq(list_commands_open(&commands, keeper, endpoint, 64, &uids,
+                                        is_gateway_around), 0);
 }
 
 static void teardown(void)
@@ -138,7 +147,7 @@ START_TEST(bad_input_is_told_what_is_wrong)
     ck_assert_ptr_nonnull(strstr(reply.error, "ttl"));
     struct list_request list = { .after = "nonsense" };
     ck_assert_int_eq(ask_as(0, &list), LIST_BAD_REQUEST);
-    ck_assert_int_eq(add_as(0, "0.0.0.0/0"), LIST_OK);
+    ck_assert_int_eq(add_as(0, "10.0.0.0/8"), LIST_OK);
 }
 END_TEST
 
@@ -220,6 +229,25 @@ START_TEST(pages_show_every_entry_once_in_order)
 }
 END_TEST
 
+START_TEST(a_change_that_cuts_off_who_asks_is_refused_unless_forced)
+{
+    struct list_request request = { .op = LIST_OP_ADD, .prefix = "203.0.113.0/24",
+                                    .client = { .bytes = { [10] = 0xff, [11] = 0xff, 203, 0, 113,
+                                                           9 } } };
+
+    ck_assert_int_eq(ask_as(0, &request), LIST_LOCK_OUT);
+    ck_assert_ptr_nonnull(strstr(reply.error, "203.0.113.9 (who asks for it)"));
+    ck_assert_uint_eq(ip_list_size(lists, NTC_BLACK), 0);
+    ck_assert_uint_eq(reply.list_version, 1);
+    request.force = true;
+    request.request_id = 0;
+    ck_assert_int_eq(ask_as(0, &request), LIST_OK);
+    ck_assert_uint_eq(ip_list_size(lists, NTC_BLACK), 1);
+    ck_assert_int_eq(add_as(0, "198.51.100.1"), LIST_LOCK_OUT);
+    ck_assert_ptr_nonnull(strstr(reply.error, "198.51.100.1 (default gateway)"));
+}
+END_TEST
+
 START_TEST(random_bytes_are_answered_and_change_nothing)
 {
     uint8_t bytes[300], *answer;
@@ -292,7 +320,7 @@ START_TEST(a_second_collector_finds_the_path_taken)
 {
     list_commands_t *second = NULL;
 
-    ck_assert_int_eq(list_commands_open(&second, keeper, endpoint, 64, &uids),
+    ck_assert_int_eq(list_commands_open(&second, keeper, endpoint, 64, &uids, NULL),
                      -EADDRINUSE);
     ck_assert_ptr_null(second);
 }
@@ -311,6 +339,7 @@ int main(void)
     tcase_add_test(tcase, a_repeated_request_is_answered_again_and_not_done_again);
     tcase_add_test(tcase, a_change_of_another_version_is_refused);
     tcase_add_test(tcase, pages_show_every_entry_once_in_order);
+    tcase_add_test(tcase, a_change_that_cuts_off_who_asks_is_refused_unless_forced);
     tcase_add_loop_test(tcase, random_bytes_are_answered_and_change_nothing, 0, 8);
     tcase_add_test(tcase, the_socket_knows_its_peer_and_survives_nonsense);
     tcase_add_test(tcase, a_second_collector_finds_the_path_taken);

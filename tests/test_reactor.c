@@ -81,7 +81,7 @@ static void setup(void)
     lists = ip_list_new(16, 16);
     ck_assert_int_eq(list_store_open(&store, path), 0);
     keeper = list_keeper_new(lists, store, NULL);
-    ck_assert_int_eq(list_commands_open(&commands, keeper, commands_at, 16, &uids), 0);
+    ck_assert_int_eq(list_commands_open(&commands, keeper, commands_at, 16, &uids, NULL), 0);
     ck_assert_int_eq(event_publisher_open(&publisher, &settings, events, 16), 0);
     event_publisher_use(publisher, &ledger, NULL);
     stop_fd = eventfd(0, EFD_NONBLOCK);

@@ -49,6 +49,24 @@ START_TEST(ipv6_routes_are_read_too)
 }
 END_TEST
 
+START_TEST(name_servers_are_read_without_their_zones)
+{
+    static const char *const LINES[] = {
+        "# nameserver 192.0.2.9\n", "nameserver 192.0.2.1\n", "  nameserver\t2001:db8::53\n",
+        "nameserver fe80::1%eth0\n", "nameserver 192.0.2.1\n", "nameserver 127.0.0.53\n",
+        "nameserver ::1\n", "nameserver none\n", "search example.org\n", "nameserver", "",
+    };
+    static const char *const FOUND[] = { "192.0.2.1", "2001:db8::53", "fe80::1" };
+    struct address_list servers = { 0 };
+
+    for (size_t i = 0; i < sizeof LINES / sizeof LINES[0]; i++)
+        surroundings_add_name_server(&servers, LINES[i]);
+    ck_assert_uint_eq(servers.size, 3);
+    for (unsigned i = 0; i < servers.size; i++)
+        ck_assert_str_eq(text_of(&servers.items[i]), FOUND[i]);
+}
+END_TEST
+
 START_TEST(the_loopback_is_no_surrounding)
 {
     struct surroundings found;
@@ -68,6 +86,7 @@ int main(void)
 
     tcase_add_test(tcase, only_default_routes_have_gateways);
     tcase_add_test(tcase, ipv6_routes_are_read_too);
+    tcase_add_test(tcase, name_servers_are_read_without_their_zones);
     tcase_add_test(tcase, the_loopback_is_no_surrounding);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

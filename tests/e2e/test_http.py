@@ -11,7 +11,6 @@ import socket
 import stat
 import time
 import urllib.parse
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -572,10 +571,8 @@ def test_login_gives_a_session_and_logout_ends_it(mock_ntc):
     assert_error(ask("POST", "/api/login", '{"token":"wrong-wrong-wrong"}', own), 401, "wrong")
     assert_error(ask("POST", "/api/login", "{}", own), 400, "token")
     session = ask("GET", "/api/session").json()
-    surroundings = {key: session.pop(key) for key in ("host_ips", "default_gateways")}
     assert session == {"admin": False, "login_required": False, "read": True,
                        "client_ip": "127.0.0.1"}
-    assert not any(ip_address(ip).is_loopback for ips in surroundings.values() for ip in ips)
     answer = ask("POST", "/api/login", json.dumps({"token": token}), own)
     assert answer.status == 200, answer.body
     cookie, *attributes = answer.headers["Set-Cookie"].split("; ")

@@ -77,31 +77,12 @@ export interface OpenPage {
     watch: Watch;
 }
 
-/** What a session tells of a machine that has none of the addresses that the tests block. */
-export const ELSEWHERE = {
-    client_ip: '192.168.1.20',
-    host_ips: ['192.168.1.2'],
-    default_gateways: ['192.168.1.1'],
-};
-
-/** `surroundings`: said to the page in place of the machine's own, null = the truth. */
 export async function openPage(
     browser: Browser,
     url: string,
     options: BrowserContextOptions = {},
-    surroundings: typeof ELSEWHERE | null = ELSEWHERE,
 ): Promise<OpenPage> {
     const context = await browser.newContext({ viewport: DESKTOP, locale: 'en-US', ...options });
-    if (surroundings)
-        await context.route('**/api/session', async (route) => {
-            try {
-                const response = await route.fetch();
-                const session = (await response.json()) as object;
-                await route.fulfill({ response, json: { ...session, ...surroundings } });
-            } catch {
-                await route.abort().catch(() => {}); // the gateway is away, or the page is closed
-            }
-        });
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
     const watch = new Watch(page, new URL(url).origin);

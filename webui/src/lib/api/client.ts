@@ -19,6 +19,8 @@ export class ApiError extends Error {
         message: string,
         /** Seconds to wait, when the server says so. */
         readonly retryAfter: number | null = null,
+        /** A word for programs, such as 'lock_out'; '' if the server sent none. */
+        readonly code = '',
     ) {
         super(message);
     }
@@ -46,8 +48,10 @@ export function withQuery(path: string, params: Record<string, string | number>)
 export async function errorOf(response: Response): Promise<ApiError> {
     const text = await response.text().catch(() => '');
     let sentence = '';
+    let code = '';
     try {
-        const body = JSON.parse(text) as { error?: unknown };
+        const body = JSON.parse(text) as { error?: unknown; code?: unknown };
+        if (typeof body.code === 'string') code = body.code;
         if (typeof body.error === 'string') sentence = body.error;
     } catch {
         // Not ours: a proxy's page.
@@ -57,6 +61,7 @@ export async function errorOf(response: Response): Promise<ApiError> {
         response.status,
         sentence || `The server answered ${response.status} ${response.statusText}`.trimEnd() + '.',
         wait > 0 ? wait : null,
+        code,
     );
 }
 
@@ -102,11 +107,16 @@ export const api = {
     list: (name: ListName) => get<ListEntry[]>(name),
 
     /** `ttl` in seconds, null = for ever. */
-    listAdd(name: ListName, ip: string, ttl: number | null, reason: string) {
-        const body = { ip, ...(ttl === null ? {} : { ttl }), ...(reason === '' ? {} : { reason }) };
+    listAdd(name: ListName, ip: string, ttl: number | null, reason: string, force = false) {
+        const body = {
+            ip,
+            ...(ttl === null ? {} : { ttl }),
+            ...(reason === '' ? {} : { reason }),
+            ...(force ? { force } : {}),
+        };
         return request<{ ok: true; ip: string; version: 4 | 6 }>('POST', name, body);
     },
 
-    listRemove: (name: ListName, ip: string) =>
-        request<{ ok: true }>('DELETE', withQuery(name, { ip })),
+    listRemove: (name: ListName, ip: string, force = false) =>
+        request<{ ok: true }>('DELETE', withQuery(name, { ip, force: force ? 'true' : '' })),
 };

@@ -174,8 +174,6 @@ export interface Session {
     login_required: boolean;
     read: boolean;
     client_ip?: string;
-    host_ips?: string[];
-    default_gateways?: string[];
 }
 
 /** Block, key, value as text; secrets are hidden by the server. */

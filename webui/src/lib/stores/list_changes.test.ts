@@ -4,14 +4,26 @@ import type { ListEntry, ListName } from '../api/types.ts';
 import { readImport } from '../filters/import_lines.ts';
 
 type Lists = Record<ListName, Map<string, ListEntry>>;
-const server = vi.hoisted(() => ({ lists: {} as Lists, failWith: null as Error | null }));
+const server = vi.hoisted(() => ({
+    lists: {} as Lists,
+    failWith: null as Error | null,
+    needed: '',
+}));
 
 vi.mock('../api/client.ts', async (original) => {
     const own = await original<typeof import('../api/client.ts')>();
     const api = {
         list: async (name: ListName) => [...server.lists[name].values()],
-        listAdd: async (name: ListName, ip: string, ttl: number | null, reason: string) => {
+        listAdd: async (
+            name: ListName,
+            ip: string,
+            ttl: number | null,
+            reason: string,
+            force: boolean,
+        ) => {
             if (server.failWith) throw server.failWith;
+            if (name === 'blacklist' && ip === server.needed && !force)
+                throw new own.ApiError(409, `this cuts off ${ip}; add "force"`, null, 'lock_out');
             const expires = ttl === null ? null : Date.now() / 1000 + ttl;
             server.lists[name].set(ip, { ip, ttl, reason, expires } as ListEntry);
             return { ok: true };
@@ -37,6 +49,7 @@ const onList = (name: ListName) => [...server.lists[name].keys()];
 beforeEach(async () => {
     server.lists = { blacklist: new Map(), whitelist: new Map() };
     server.failWith = null;
+    server.needed = '';
     session.data = null;
     for (const toast of [...toasts.shown]) toasts.dismiss(toast.id);
     for (const list of Object.values(lists)) await list.load();
@@ -74,22 +87,25 @@ describe('putOnList', () => {
     });
 
     it('asks twice when it would lock somebody out', async () => {
-        session.data = { admin: true, login_required: false, read: true, client_ip: IP };
-        const first = putOnList('blacklist', '192.0.2.0/24', null, '');
-        expect(confirmation.question?.reasons).toEqual([expect.stringContaining('this browser')]);
+        const NET = '192.0.2.0/24';
+        server.needed = NET;
+        const first = putOnList('blacklist', NET, null, '');
+        await vi.waitFor(() => expect(confirmation.question).not.toBeNull());
+        expect(confirmation.question!.reasons).toEqual([`this cuts off ${NET}`]);
         confirmation.yes();
         expect(onList('blacklist')).toEqual([]);
         confirmation.no();
         expect(await first).toBe(false);
-        const second = putOnList('blacklist', '192.0.2.0/24', null, '');
+        const second = putOnList('blacklist', NET, null, '');
+        await vi.waitFor(() => expect(confirmation.question).not.toBeNull());
         confirmation.yes();
         confirmation.yes();
         expect(await second).toBe(true);
-        expect(onList('blacklist')).toEqual(['192.0.2.0/24']);
+        expect(onList('blacklist')).toEqual([NET]);
     });
 
     it('does not ask before somebody is allowed', async () => {
-        session.data = { admin: true, login_required: false, read: true, client_ip: IP };
+        server.needed = IP;
         expect(await putOnList('whitelist', IP, null, '')).toBe(true);
         expect(confirmation.question).toBeNull();
     });
@@ -109,12 +125,7 @@ describe('importLines', () => {
         const lines = readImport('192.0.2.1\nnonsense\n192.0.2.2 1h\n192.0.2.1', 0);
         const progress: number[] = [];
         const results = await importLines('blacklist', lines, (done) => progress.push(done));
-        expect(results!.map(({ result }) => result === 'added')).toEqual([
-            true,
-            false,
-            true,
-            false,
-        ]);
+        expect(results.map(({ result }) => result === 'added')).toEqual([true, false, true, false]);
         expect(progress).toEqual([1, 2]);
         expect(onList('blacklist')).toEqual(['192.0.2.1', '192.0.2.2']);
         await lastToast().undo!();
@@ -128,20 +139,31 @@ describe('importLines', () => {
             readImport('192.0.2.1\n192.0.2.2', 0),
             () => {},
         );
-        expect(results!.map(({ result }) => result)).toEqual([
+        expect(results.map(({ result }) => result)).toEqual([
             'the list is full',
             'the list is full',
         ]);
         expect(toasts.shown).toEqual([]);
     });
 
-    it('asks once for all lines that would lock somebody out', async () => {
-        session.data = { admin: true, login_required: false, read: true, client_ip: IP };
-        const result = importLines('blacklist', readImport('192.0.2.1\n192.0.2.2', 0), () => {});
-        expect(confirmation.question?.title).toBe('Block all 2 addresses?');
+    it('asks once for all lines that would lock somebody out, after the others', async () => {
+        server.needed = IP;
+        const import_ = () =>
+            importLines('blacklist', readImport('192.0.2.1\n192.0.2.2', 0), () => {});
+        const first = import_();
+        await vi.waitFor(() => expect(confirmation.question).not.toBeNull());
+        expect(confirmation.question!.title).toBe('Block 192.0.2.1?');
         confirmation.no();
-        expect(await result).toBeNull();
-        expect(onList('blacklist')).toEqual([]);
+        expect((await first).map(({ result }) => result)).toEqual([
+            'this cuts off 192.0.2.1',
+            'added',
+        ]);
+        expect(onList('blacklist')).toEqual(['192.0.2.2']);
+        const second = import_();
+        await vi.waitFor(() => expect(confirmation.question).not.toBeNull());
+        confirmation.yes();
+        confirmation.yes();
+        expect((await second).map(({ result }) => result)).toEqual(['added', 'added']);
     });
 });
 

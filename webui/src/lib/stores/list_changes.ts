@@ -3,7 +3,6 @@
 import { api, asApiError } from '../api/client.ts';
 import type { ListEntry, ListName } from '../api/types.ts';
 import type { ImportLine } from '../filters/import_lines.ts';
-import { blockRisks } from '../filters/guard.ts';
 import { count } from '../format/number.ts';
 import { duration } from '../format/time.ts';
 import { clock } from './clock.svelte.ts';
@@ -13,6 +12,7 @@ import { session } from './session.svelte.ts';
 import { toasts } from './toasts.svelte.ts';
 
 const VERBS = { blacklist: 'Blocked', whitelist: 'Allowed' } as const;
+const ORDERS = { blacklist: 'Block', whitelist: 'Allow' } as const;
 const NAMES: ListName[] = ['blacklist', 'whitelist'];
 
 const other = (list: ListName): ListName => (list === 'blacklist' ? 'whitelist' : 'blacklist');
@@ -27,31 +27,51 @@ export async function putOnList(
     ttl: number | null,
     reason: string,
 ): Promise<boolean> {
-    if (list === 'blacklist' && !(await isMeant([ip]))) return false;
+    const what = `${ORDERS[list]} ${ip}`;
     return change(async () => {
         const before = await entriesOf(ip);
-        await session.asAdmin(() => api.listAdd(list, ip, ttl, reason));
-        if (before[other(list)]) await api.listRemove(other(list), ip);
+        const add = (force: boolean) => api.listAdd(list, ip, ttl, reason, force);
+        const remove = (force: boolean) => api.listRemove(other(list), ip, force);
+        if (!(await done(what, add))) return false;
+        if (before[other(list)] && !(await done(what, remove))) {
+            await putBack(ip, before);
+            return false;
+        }
         const span = ttl === null ? 'for ever' : `for ${duration(ttl)}`;
         const moved = before[other(list)] ? ` It was taken off the ${other(list)}.` : '';
         toasts.done(`${VERBS[list]} ${ip} ${span}.${moved}`, () => restore(ip, before));
+        return true;
     });
 }
 
-/** Asks twice when a block would lock somebody out. */
-async function isMeant(ips: string[]): Promise<boolean> {
-    const risks = new Set(ips.flatMap((ip) => blockRisks(ip, session.data ?? {})));
-    if (risks.size === 0) return true;
-    const what = ips.length === 1 ? ips[0]! : `all ${count(ips.length)} addresses`;
-    return confirmation.ask(`Block ${what}?`, [...risks], `Block ${what}`);
+const isLockout = (cause: unknown): boolean => asApiError(cause).code === 'lock_out';
+
+/** The reason of a refusal, without what it tells programs to do. */
+const reasonOf = (cause: unknown): string => asApiError(cause).message.split('; ')[0]!;
+
+/**
+ * Does something as the administrator. When the server says that it would lock somebody out, asks
+ * twice before it is forced. Returns false if it was not meant so.
+ */
+async function done(what: string, task: (force: boolean) => Promise<unknown>): Promise<boolean> {
+    try {
+        await session.asAdmin(() => task(false));
+    } catch (cause) {
+        if (!isLockout(cause)) throw cause;
+        if (!(await confirmation.ask(`${what}?`, [reasonOf(cause)], what))) return false;
+        await session.asAdmin(() => task(true));
+    }
+    return true;
 }
 
 /** Takes an entry off a list. */
 export async function takeOffList(list: ListName, ip: string): Promise<boolean> {
     return change(async () => {
         const before = await entriesOf(ip);
-        await session.asAdmin(() => api.listRemove(list, ip));
+        const what = `Take ${ip} off the ${list}`;
+        if (!(await done(what, (force) => api.listRemove(list, ip, force)))) return false;
         toasts.done(`Took ${ip} off the ${list}.`, () => restore(ip, before));
+        return true;
     });
 }
 
@@ -67,18 +87,24 @@ async function entriesOf(ip: string): Promise<Entries> {
 
 async function restore(ip: string, before: Entries): Promise<void> {
     await change(async () => {
-        for (const name of NAMES) await lists[name].load();
-        for (const name of NAMES) {
-            const entry = before[name];
-            const left = remaining(entry, clock.now);
-            const ttl = left === null ? null : Math.ceil(left);
-            if (entry && ttl !== 0)
-                await session.asAdmin(() => api.listAdd(name, ip, ttl, entry.reason));
-            else if (lists[name].index.exact(ip))
-                await session.asAdmin(() => api.listRemove(name, ip)).catch(unlessGone);
-        }
+        await putBack(ip, before);
         toasts.done(`${ip} is as it was.`);
+        return true;
     });
+}
+
+/** What was so before may be so again: it is forced. The whitelist first: it protects. */
+async function putBack(ip: string, before: Entries): Promise<void> {
+    for (const name of NAMES) await lists[name].load();
+    for (const name of ['whitelist', 'blacklist'] as const) {
+        const entry = before[name];
+        const left = remaining(entry, clock.now);
+        const ttl = left === null ? null : Math.ceil(left);
+        if (entry && ttl !== 0)
+            await session.asAdmin(() => api.listAdd(name, ip, ttl, entry.reason, true));
+        else if (lists[name].index.exact(ip))
+            await session.asAdmin(() => api.listRemove(name, ip, true)).catch(unlessGone);
+    }
 }
 
 /** Seconds that an entry still has at `now`, null = for ever, 0 = none. */
@@ -91,10 +117,10 @@ function unlessGone(cause: unknown): void {
     if (asApiError(cause).status !== 404) throw cause;
 }
 
-async function change(task: () => Promise<void>): Promise<boolean> {
+/** Runs a task that returns whether it was done, tells what fails, and shows what has come of it. */
+async function change(task: () => Promise<boolean>): Promise<boolean> {
     try {
-        await task();
-        return true;
+        return await task();
     } catch (cause) {
         toasts.failed(asApiError(cause).message);
         return false;
@@ -113,25 +139,30 @@ const AT_ONCE = 4;
 
 /**
  * Puts all lines without mistakes on the list. `onProgress` is told the number done so far.
- * Returns the results in the order of the lines, null if it was not meant so; throws if nobody
- * logs in.
+ * Lines that would lock somebody out are asked about together in the end, before they are forced.
+ * Returns the results in the order of the lines; throws if nobody logs in.
  */
 export async function importLines(
     list: ListName,
     lines: ImportLine[],
     onProgress: (done: number) => void,
-): Promise<ImportResult[] | null> {
+): Promise<ImportResult[]> {
     const results = lines.map((line) => ({ line, result: line.why }));
     const waiting = results.filter(({ result }) => result === '');
-    if (list === 'blacklist' && !(await isMeant(waiting.map(({ line }) => line.ip)))) return null;
+    const dangerous: ImportResult[] = [];
     let done = 0;
-    const addOne = async (one: ImportResult) => {
+    const told = (one: ImportResult, cause: unknown): string => {
+        if (!isLockout(cause)) return asApiError(cause).message;
+        dangerous.push(one);
+        return reasonOf(cause);
+    };
+    const addOne = async (one: ImportResult, force = false) => {
         const { ip, ttl, reason } = one.line;
-        one.result = await api.listAdd(list, ip, ttl, reason).then(
+        one.result = await api.listAdd(list, ip, ttl, reason, force).then(
             () => 'added',
-            (cause: unknown) => asApiError(cause).message,
+            (cause: unknown) => told(one, cause),
         );
-        onProgress(++done);
+        if (!force) onProgress(++done);
     };
     const first = waiting.shift();
     if (first) {
@@ -144,7 +175,7 @@ export async function importLines(
                 (cause: unknown) => {
                     const error = asApiError(cause);
                     if (error.status === 401) throw error;
-                    return error.message;
+                    return told(first, cause);
                 },
             );
         onProgress(++done);
@@ -153,6 +184,12 @@ export async function importLines(
         for (let next = waiting.shift(); next; next = waiting.shift()) await addOne(next);
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    if (dangerous.length > 0) {
+        const what = `${ORDERS[list]} ${dangerous.map(({ line }) => line.ip).join(', ')}`;
+        const reasons = [...new Set(dangerous.map(({ result }) => result))];
+        if (await confirmation.ask(`${what}?`, reasons, `${ORDERS[list]} all the same`))
+            for (const one of dangerous.splice(0)) await addOne(one, true);
+    }
     const added = results.filter(({ result }) => result === 'added').map(({ line }) => line.ip);
     if (added.length > 0)
         toasts.done(`Added ${count(added.length)} to the ${list}.`, () => removeAll(list, added));
@@ -165,9 +202,10 @@ async function removeAll(list: ListName, ips: string[]): Promise<void> {
         const waiting = ips.slice();
         const worker = async () => {
             for (let ip = waiting.shift(); ip !== undefined; ip = waiting.shift())
-                await api.listRemove(list, ip).catch(unlessGone);
+                await api.listRemove(list, ip, true).catch(unlessGone);
         };
         await Promise.all(Array.from({ length: AT_ONCE }, worker));
         toasts.done(`Took ${count(ips.length)} off the ${list}.`);
+        return true;
     });
 }
