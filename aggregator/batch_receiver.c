@@ -14,12 +14,13 @@
 #define SILENT_NS (COLLECTOR_AWAY_S * NS_PER_S)
 #define BUSY_NS (100 * NS_PER_MS)
 
-/* A wake-up costs more than the batch that it is for.  So while batches come one after the other,
- * the socket is left alone for a while after every turn, as long as few messages gather in it. */
+/* A wake-up costs more than the batch that it is for, and polling costs something for each socket
+ * that is polled.  So while batches come one after the other, a socket is not polled: one timer
+ * empties all that are busy, as rarely as few messages gather in each. */
 enum {
-    BITE = 64,                  /* messages per turn: others want to be served, too */
+    BITE = 64,                  /* messages per socket and turn: others want to be served, too */
     MANY = 32,                  /* ... more than these: rest half as long from now on */
-    FEW = 16,                   /* ... fewer than these: rest longer */
+    FEW = 16,                   /* ... fewer than these in every socket: rest longer */
     REST_MAX_MS = 40,
 };
 
@@ -28,14 +29,17 @@ struct source {
     batch_receiver_t *receiver;
     zsock_t *socket;
     char endpoint[CONFIG_ITEM_SIZE];
-    uint64_t heard_ns;          /* CLOCK_MONOTONIC of the last turn, or of the last connect */
-    unsigned rest_ms;
+    uint64_t heard_ns;          /* CLOCK_MONOTONIC of the last message, or of the last connect */
+    bool is_busy;               /* emptied by the timer, not polled */
 };
 
 struct batch_receiver {
     aggregate_t *aggregate;
     flow_publisher_t *flows;
     uint64_t bad_messages;
+    zloop_t *loop;
+    bool has_timer;             /* somebody is busy */
+    unsigned rest_ms;
     uint32_t size;
     struct source sources[CONFIG_MAX_ITEMS];
 };
@@ -126,28 +130,6 @@ static void take(batch_receiver_t *self, struct bus_message *message)
         self->bad_messages++;
 }
 
-static int on_events(zloop_t *loop, zsock_t *socket, void *arg);
-
-static int on_rested(zloop_t *loop, int timer_id, void *arg)
-{
-    struct source *source = arg;
-
-    (void) timer_id;
-    return zsock_setup_watch(loop, source->socket, on_events, source) == 0 ? 0 : -1;
-}
-
-/* Leave the socket alone for a while, longer or shorter by what has gathered in it this time. */
-static void rest(zloop_t *loop, struct source *source, unsigned messages)
-{
-    if (messages > MANY)
-        source->rest_ms /= 2;
-    else if (messages < FEW)
-        source->rest_ms = source->rest_ms < REST_MAX_MS / 2 ? 2 * source->rest_ms + 1 : REST_MAX_MS;
-    if (messages < BITE && source->rest_ms > 0
-        && zloop_timer(loop, source->rest_ms, 1, on_rested, source) >= 0)
-        zloop_reader_end(loop, source->socket);
-}
-
 /* Take the messages that wait, up to a bite.  Returns their number. */
 static unsigned take_waiting(batch_receiver_t *self, zsock_t *socket)
 {
@@ -167,17 +149,72 @@ static unsigned take_waiting(batch_receiver_t *self, zsock_t *socket)
     return BITE;
 }
 
+static int on_events(zloop_t *loop, zsock_t *socket, void *arg);
+static int on_rested(zloop_t *loop, int timer_id, void *arg);
+
+/* Let the timer come; the others are served meanwhile, also when there is more to take. */
+static void rest(batch_receiver_t *self, bool has_more)
+{
+    unsigned delay_ms = has_more ? 0 : self->rest_ms > 0 ? self->rest_ms : 1;
+
+    self->has_timer = zloop_timer(self->loop, delay_ms, 1, on_rested, self) >= 0;
+}
+
+/* Empty a busy socket; one that has been silent is polled again.  Returns the messages taken. */
+static unsigned empty(batch_receiver_t *self, struct source *source, uint64_t now_ns)
+{
+    unsigned messages = take_waiting(self, source->socket);
+
+    if (messages > 0)
+        source->heard_ns = now_ns;
+    else if (now_ns - source->heard_ns >= BUSY_NS)
+        source->is_busy = zsock_setup_watch(self->loop, source->socket, on_events, source) != 0;
+    return messages;
+}
+
+static int on_rested(zloop_t *loop, int timer_id, void *arg)
+{
+    batch_receiver_t *self = arg;
+    uint64_t now_ns = clock_monotonic_ns();
+    unsigned most = 0;
+    bool is_busy = false;
+
+    (void) loop;
+    (void) timer_id;
+    for (uint32_t i = 0; i < self->size; i++) {
+        struct source *source = &self->sources[i];
+        unsigned messages = source->is_busy ? empty(self, source, now_ns) : 0;
+        most = messages > most ? messages : most;
+        is_busy |= source->is_busy;
+    }
+    flow_publisher_flush(self->flows);
+    if (most > MANY)
+        self->rest_ms /= 2;
+    else if (most < FEW)
+        self->rest_ms = self->rest_ms < REST_MAX_MS / 2 ? 2 * self->rest_ms + 1 : REST_MAX_MS;
+    self->has_timer = false;
+    if (is_busy)
+        rest(self, most == BITE);
+    return 0;
+}
+
 static int on_events(zloop_t *loop, zsock_t *socket, void *arg)
 {
     struct source *source = arg;
+    batch_receiver_t *self = source->receiver;
     uint64_t now_ns = clock_monotonic_ns();
     bool is_busy = now_ns - source->heard_ns < BUSY_NS;
 
     source->heard_ns = now_ns;
-    unsigned messages = take_waiting(source->receiver, socket);
-    flow_publisher_flush(source->receiver->flows);
-    if (is_busy)
-        rest(loop, source, messages);
+    bool has_more = take_waiting(self, socket) == BITE;
+    flow_publisher_flush(self->flows);
+    if (!is_busy)
+        return 0;
+    if (!self->has_timer)
+        rest(self, has_more);
+    source->is_busy = self->has_timer;
+    if (source->is_busy)
+        zloop_reader_end(loop, socket);
     return 0;
 }
 
@@ -193,6 +230,7 @@ int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *en
     /* In this order: whoever gets a status gets the batches that it covers. */
     zsock_set_subscribe(source->socket, TOPIC_PACKETS);
     zsock_set_subscribe(source->socket, TOPIC_STATUS);
+    self->loop = loop;
     source->receiver = self;
     source->heard_ns = clock_monotonic_ns();
     snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
@@ -220,8 +258,11 @@ static void log_away(const struct collector *collector, void *arg)
 
 void batch_receiver_on_second(batch_receiver_t *self)
 {
-    for (uint32_t i = 0; i < self->size; i++)
+    for (uint32_t i = 0; i < self->size; i++) {
         connect_anew(&self->sources[i]);
+        if (self->sources[i].is_busy && !self->has_timer)   /* there was no memory for one */
+            rest(self, false);
+    }
     aggregate_tick(self->aggregate, clock_boot_ns(), log_away, self);
     flow_publisher_flush(self->flows);
 }

@@ -20,8 +20,8 @@ _Static_assert(CONFIG_MAX_ITEMS == YAML_MAX_ITEMS, "a list that can be read can 
 #define TEXT(member, value)                                                                        \
     .kind = CONFIG_TEXT, .offset = FIELD(member),                                                  \
     .max = sizeof(((struct config *) NULL)->member) - 1, .fallback = (value)
-#define TEXTS(member)                                                                              \
-    .kind = CONFIG_TEXTS, .offset = FIELD(member), .max = CONFIG_ITEM_SIZE - 1
+#define TEXTS(member, count)                                                                       \
+    .kind = CONFIG_TEXTS, .offset = FIELD(member), .max = CONFIG_ITEM_SIZE - 1, .most = (count)
 
 /* Every key, in the order of configs/ntc.yaml; the keys of a block stand together. */
 static const struct config_key KEYS[] = {
@@ -32,14 +32,14 @@ static const struct config_key KEYS[] = {
     { "server", "sse_clients", NUMBER(server.sse_clients, 1, 4096, "256") },
     { "server", "connections", NUMBER(server.connections, 8, 1024, "64") },
     { "server", "connections_per_ip", NUMBER(server.connections_per_ip, 1, 1024, "32") },
-    { "server", "trusted_proxies", TEXTS(server.trusted_proxies), .rule = config_rule_prefix },
-    { "server", "allowed_hosts", TEXTS(server.allowed_hosts), .rule = config_rule_host },
+    { "server", "trusted_proxies", TEXTS(server.trusted_proxies, 64), .rule = config_rule_prefix },
+    { "server", "allowed_hosts", TEXTS(server.allowed_hosts, 64), .rule = config_rule_host },
     { "server", "token_file", TEXT(server.token_file, "") },
     { "server", "read_token", TEXT(server.read_token, ""), .rule = config_rule_secret,
       .is_secret = true },
-    { "network", "interfaces", TEXTS(network.interfaces), .rule = config_rule_interface },
+    { "network", "interfaces", TEXTS(network.interfaces, 64), .rule = config_rule_interface },
     { "network", "bypass_ports", .kind = CONFIG_NUMBERS, .offset = FIELD(network.bypass_ports),
-      .min = 1, .max = 65535, .fallback = "22" },
+      .min = 1, .max = 65535, .most = 64, .fallback = "22" },
     { "network", "on_stop", .kind = CONFIG_CHOICE, .offset = FIELD(network.keep_on_stop),
       .choices = { "detach", "keep" }, .fallback = "detach" },
     { "network", "pin_path", TEXT(network.pin_path, "/sys/fs/bpf/ntc"),
@@ -59,9 +59,9 @@ static const struct config_key KEYS[] = {
     { "aggregator", "flush_s", NUMBER(aggregator.flush_s, 1, 3600, "60") },
     { "bus", "directory", TEXT(bus.directory, "/run/ntc"), .rule = config_rule_bus_directory },
     { "bus", "collector_id", TEXT(bus.collector_id, ""), .rule = config_rule_id },
-    { "bus", "collectors", TEXTS(bus.collectors), .rule = config_rule_endpoint },
+    { "bus", "collectors", TEXTS(bus.collectors, CONFIG_MAX_ITEMS), .rule = config_rule_endpoint },
     { "bus", "command_uids", .kind = CONFIG_NUMBERS, .offset = FIELD(bus.command_uids),
-      .min = 0, .max = UINT32_MAX - 1 },        /* (uid_t) -1 means "nobody" to the kernel */
+      .min = 0, .max = UINT32_MAX - 1, .most = 64 },  /* (uid_t) -1 means "nobody" to the kernel */
     { "bus", "queue", NUMBER(bus.queue, 16, 65536, "256") },
 };
 
@@ -318,26 +318,30 @@ int config_check(const struct config *config, config_mistake_fn *mistake, void *
     return self.mistakes > 0 ? -EINVAL : 0;
 }
 
-void config_print(const struct config *config, FILE *file, bool with_secrets)
+int config_print(const struct config *config, FILE *file, bool with_secrets)
 {
-    char text[CONFIG_VALUE_SIZE];
+    char *text = malloc(CONFIG_VALUE_SIZE);     /* too long for the stack of some threads */
     const char *block = "";
 
-    for (size_t i = 0; i < KEY_COUNT; i++) {
+    for (size_t i = 0; text && i < KEY_COUNT; i++) {
         if (strcmp(block, KEYS[i].block) != 0)
             fprintf(file, "%s:\n", KEYS[i].block);
         block = KEYS[i].block;
         config_key_format(&KEYS[i], config, with_secrets, text);
         fprintf(file, "  %s: %s\n", KEYS[i].name, text);
     }
+    free(text);
+    return text ? 0 : -ENOMEM;
 }
 
-void config_visit(const struct config *config, config_visit_fn *visit, void *arg)
+int config_visit(const struct config *config, config_visit_fn *visit, void *arg)
 {
-    char text[CONFIG_VALUE_SIZE];
+    char *text = malloc(CONFIG_VALUE_SIZE);
 
-    for (size_t i = 0; i < KEY_COUNT; i++) {
+    for (size_t i = 0; text && i < KEY_COUNT; i++) {
         config_key_format(&KEYS[i], config, false, text);
         visit(KEYS[i].block, KEYS[i].name, text, arg);
     }
+    free(text);
+    return text ? 0 : -ENOMEM;
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_MAX_ITEMS 64     /* entries of a list key */
+#define CONFIG_MAX_ITEMS 256    /* entries of bus.collectors; other lists have 64 */
 #define CONFIG_ITEM_SIZE 128    /* one entry and its NUL */
 
 struct config_list {
@@ -94,11 +94,12 @@ int config_set(struct config *config, const char *assignment, config_mistake_fn 
 int config_check(const struct config *config, config_mistake_fn *mistake, void *arg);
 
 /* Write all effective values as YAML that config_read_file() would take.  Secrets are shown as
- * "(set)" unless `with_secrets`. */
-void config_print(const struct config *config, FILE *file, bool with_secrets);
+ * "(set)" unless `with_secrets`.  Returns 0 or -ENOMEM. */
+int config_print(const struct config *config, FILE *file, bool with_secrets);
 
-/* Call `visit` for every key in file order with its value as YAML text, secrets hidden. */
+/* Call `visit` for every key in file order with its value as YAML text, secrets hidden.
+ * Returns 0 or -ENOMEM. */
 typedef void config_visit_fn(const char *block, const char *key, const char *value, void *arg);
-void config_visit(const struct config *config, config_visit_fn *visit, void *arg);
+int config_visit(const struct config *config, config_visit_fn *visit, void *arg);
 
 #endif

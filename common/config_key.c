@@ -144,6 +144,8 @@ int config_key_store(const struct config_key *key, struct config *config,
                       value->items[0]);
     if (!wants_list && value->is_list)
         return refuse(&to, "must be a single value, not a list: leave out \"[\" and \"]\"");
+    if (wants_list && value->size > key->most)
+        return refuse(&to, "has more than %" PRIu32 " entries", key->most);
     switch (key->kind) {
     case CONFIG_NUMBER:
         return store_number(key, field, value->items[0], &to);

@@ -23,6 +23,7 @@ struct config_key {
     enum config_kind kind;
     size_t offset;              /* of the field in struct config */
     uint32_t min, max;          /* of a number; max: longest text in bytes */
+    uint32_t most;              /* entries of a list */
     const char *fallback;       /* the default; of a list its only entry, NULL = no entries */
     config_rule_fn *rule;       /* of each text or number, NULL = none */
     const char *choices[2];

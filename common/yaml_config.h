@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define YAML_MAX_ITEMS 64               /* entries of a list */
+#define YAML_MAX_ITEMS 256              /* entries of a list */
 #define YAML_MAX_BYTES (256 * 1024)     /* length of a document */
 #define YAML_MAX_DEPTH 16               /* libyaml's time grows with the square of the depth */
 

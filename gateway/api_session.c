@@ -117,7 +117,7 @@ int api_session_config(struct http_exchange *exchange, int unused)
 
     (void) unused;
     json_put_object(&listing.json, NULL);
-    config_visit(exchange->gateway->config, on_config_value, &listing);
+    text.failed |= config_visit(exchange->gateway->config, on_config_value, &listing) != 0;
     if (listing.block)
         json_put_object_end(&listing.json);
     json_put_object_end(&listing.json);

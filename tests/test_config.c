@@ -339,19 +339,37 @@ START_TEST(the_longest_lists_can_be_printed_and_read)
     struct config before;
     FILE *file = fopen(path, "we");
 
-    config.network.interfaces.size = CONFIG_MAX_ITEMS;
-    for (int i = 0; i < CONFIG_MAX_ITEMS; i++) {
+    config.network.interfaces.size = 64;
+    for (int i = 0; i < 64; i++) {
         memset(config.network.interfaces.items[i], '"', CONFIG_ITEM_SIZE - 1);
         snprintf(config.network.interfaces.items[i], CONFIG_ITEM_SIZE, "*%d", i);
         config.network.interfaces.items[i][strlen(config.network.interfaces.items[i])] = '"';
     }
+    config.bus.collectors.size = CONFIG_MAX_ITEMS;
+    for (int i = 0; i < CONFIG_MAX_ITEMS; i++)
+        snprintf(config.bus.collectors.items[i], CONFIG_ITEM_SIZE, "ipc:///run/%090d/events", i);
     before = config;
-    config_print(&config, file, true);
+    ck_assert_int_eq(config_print(&config, file, true), 0);
     fclose(file);
     config_defaults(&config);
     ck_assert_msg(config_read_file(&config, path, on_mistake, &config) == 0, "%s", mistakes);
-    for (int i = 0; i < CONFIG_MAX_ITEMS; i++)
+    for (int i = 0; i < 64; i++)
         ck_assert_str_eq(config.network.interfaces.items[i], before.network.interfaces.items[i]);
+    for (int i = 0; i < CONFIG_MAX_ITEMS; i++)
+        ck_assert_str_eq(config.bus.collectors.items[i], before.bus.collectors.items[i]);
+}
+END_TEST
+
+START_TEST(each_list_has_its_own_limit)
+{
+    char assignment[8192] = "network.bypass_ports=[1";
+    size_t length = strlen(assignment);
+
+    for (int i = 2; i <= 65; i++)
+        length += (size_t) sprintf(assignment + length, ", %d", i);
+    strcpy(assignment + length, "]");
+    ck_assert_int_eq(set(assignment), -EINVAL);
+    ck_assert_ptr_nonnull(strstr(mistakes, "network.bypass_ports: has more than 64 entries"));
 }
 END_TEST
 
@@ -401,6 +419,7 @@ int main(void)
     tcase_add_test(tcase, a_secret_is_never_shown);
     tcase_add_test(tcase, what_is_printed_can_be_read);
     tcase_add_test(tcase, the_longest_lists_can_be_printed_and_read);
+    tcase_add_test(tcase, each_list_has_its_own_limit);
     tcase_add_test(tcase, what_concerns_several_keys_is_checked_at_the_end);
     tcase_add_test(tcase, a_file_that_cannot_be_read_is_an_error_and_no_mistake);
     tcase_add_test(tcase, an_endless_file_is_refused);

@@ -174,7 +174,7 @@ START_TEST(syntax_errors_name_their_line)
 }
 END_TEST
 
-START_TEST(a_list_holds_64_entries)
+START_TEST(a_list_holds_256_entries)
 {
     char text[2048] = "a: {b: [x";
 
@@ -184,7 +184,7 @@ START_TEST(a_list_holds_64_entries)
     strcpy(text + length, "], z: 2}\n");
     ck_assert_ptr_nonnull(strstr(read_text(text), "a.b=[x,x"));
     strcpy(text + length, ",x,x,x], z: 2}\n");
-    ck_assert_ptr_nonnull(strstr(read_text(text), "! a.b: has more than 64 entries\n1 a.z=2"));
+    ck_assert_ptr_nonnull(strstr(read_text(text), "! a.b: has more than 256 entries\n1 a.z=2"));
     ck_assert_ptr_null(strstr(log_text, "a.b=["));
 }
 END_TEST
@@ -238,7 +238,7 @@ int main(void)
     tcase_add_test(tcase, what_means_more_than_it_says_is_a_mistake);
     tcase_add_test(tcase, wrong_forms_are_mistakes_and_the_rest_is_read);
     tcase_add_test(tcase, syntax_errors_name_their_line);
-    tcase_add_test(tcase, a_list_holds_64_entries);
+    tcase_add_test(tcase, a_list_holds_256_entries);
     tcase_add_test(tcase, a_long_document_is_refused);
     tcase_add_test(tcase, single_values_are_read);
     tcase_add_test(tcase, deep_nesting_ends);
