@@ -164,6 +164,17 @@ void accounting_end_collector(accounting_t *self, uint32_t collector)
     flow_table_end_collector(self->flows, collector);
 }
 
+uint32_t accounting_best_flows(const accounting_t *self, uint32_t most, uint32_t *ret_slots)
+{
+    return flow_table_best(self->flows, most, ret_slots);
+}
+
+uint32_t accounting_best_addresses(const accounting_t *self, enum window_ranking by, uint32_t most,
+                                   uint32_t *ret_slots)
+{
+    return ip_window_best(self->window, by, most, ret_slots);
+}
+
 uint32_t accounting_second(const accounting_t *self) { return self->second; }
 const flow_table_t *accounting_flows(const accounting_t *self) { return self->flows; }
 const ip_window_t *accounting_window(const accounting_t *self) { return self->window; }

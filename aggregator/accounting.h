@@ -48,6 +48,12 @@ void accounting_advance(accounting_t *self, uint32_t second);
 void accounting_end_collector(accounting_t *self, uint32_t collector);
 
 uint32_t accounting_second(const accounting_t *self);       /* where the timeline is */
+
+/* As flow_table_best() and ip_window_best(): what they keep up to date shows nowhere else. */
+uint32_t accounting_best_flows(const accounting_t *self, uint32_t most, uint32_t *ret_slots);
+uint32_t accounting_best_addresses(const accounting_t *self, enum window_ranking by, uint32_t most,
+                                   uint32_t *ret_slots);
+
 const flow_table_t *accounting_flows(const accounting_t *self);
 const ip_window_t *accounting_window(const accounting_t *self);
 

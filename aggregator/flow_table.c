@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "keyed_hash.h"
 #include "second_lists.h"
+#include "slot_ranking.h"
 #include "table_memory.h"
 
 
@@ -19,6 +20,8 @@ enum { VARIANT_EGRESS = 1, VARIANT_SWAPPED = 2 };
 
 struct books {
     struct flow_sums ended, live;
+    uint64_t audited;           /* packets of its flows in the slots before audit_next */
+    int64_t astray;             /* found by the last audit */
 };
 
 struct flow_table {
@@ -32,9 +35,19 @@ struct flow_table {
     uint32_t closed;
     uint64_t evicted;
     struct books *books;        /* per collector */
+    uint32_t audit_next;        /* the slot that the audit comes to next */
+    struct slot_bits changed;   /* since by_bytes was brought up to date */
+    struct slot_ranking by_bytes;
     flow_ended_fn *on_ended;
     void *arg;
 };
+
+static int order_by_key(uint32_t a, uint32_t b, const void *arg)
+{
+    const flow_table_t *self = arg;
+
+    return memcmp(&self->flows[a].key, &self->flows[b].key, sizeof self->flows[a].key);
+}
 
 flow_table_t *flow_table_new(const struct flow_limits *limits, uint64_t seed,
                              flow_ended_fn *on_ended, void *arg)
@@ -53,7 +66,9 @@ flow_table_t *flow_table_new(const struct flow_limits *limits, uint64_t seed,
     self->flows = table_memory_new(limits->flows, sizeof *self->flows);
     self->books = calloc(limits->collectors, sizeof *self->books);
     if (!self->flows || !self->books || slot_index_init(&self->index, limits->flows) != 0
-        || second_lists_init(&self->seconds, limits->flows, limits->idle_s + 1, LIST_EXTRAS) != 0)
+        || second_lists_init(&self->seconds, limits->flows, limits->idle_s + 1, LIST_EXTRAS) != 0
+        || slot_bits_init(&self->changed, limits->flows) != 0
+        || slot_ranking_init(&self->by_bytes, limits->flows, order_by_key, self) != 0)
         flow_table_destroy(&self);
     return self;
 }
@@ -67,6 +82,8 @@ void flow_table_destroy(flow_table_t **self_p)
         return;
     slot_index_clear(&self->index);
     second_lists_clear(&self->seconds);
+    slot_bits_clear(&self->changed);
+    slot_ranking_clear(&self->by_bytes);
     table_memory_free(self->flows, self->limits.flows, sizeof *self->flows);
     free(self->books);
     free(self);
@@ -129,6 +146,16 @@ static bool speaks_first(const flow_table_t *self, const struct flow_key *key, u
     return !has_opposite(self, key, hash);
 }
 
+/* What `flow` holds changes by `packets`: note it where others keep account of it. */
+static void note_change(flow_table_t *self, const struct flow *flow, uint64_t packets)
+{
+    uint32_t slot = (uint32_t) (flow - self->flows);
+
+    slot_bits_add(&self->changed, slot);
+    if (slot < self->audit_next)
+        self->books[flow->key.collector].audited += packets;
+}
+
 /* Report what `flow` holds and empty it.  The books of live flows are reduced by what it really
  * held, not by what should have been in it: an error of this table shows in the ledger. */
 static void report(flow_table_t *self, struct flow *flow, enum flow_end reason)
@@ -147,6 +174,7 @@ static void report(flow_table_t *self, struct flow *flow, enum flow_end reason)
         .reason = reason,
     };
 
+    note_change(self, flow, -flow->packets);
     books->ended.packets += flow->packets;
     books->ended.bytes += flow->bytes;
     books->live.packets -= flow->packets;
@@ -284,6 +312,7 @@ static void add_totals(flow_table_t *self, struct flow *flow, const struct flow_
 {
     struct books *books = &self->books[flow->key.collector];
 
+    note_change(self, flow, update->packets);
     flow->packets += update->packets;
     flow->bytes += update->bytes;
     books->live.packets += update->packets;
@@ -349,10 +378,32 @@ const struct flow *flow_table_peek(const flow_table_t *self, const struct flow_k
     return slot == SLOT_NONE ? NULL : &self->flows[slot];
 }
 
+/* Go on with counting what the live flows hold, and compare it with the books at the end.  Records
+ * that come meanwhile are added to what was counted, if their slot has been. */
+static void audit(flow_table_t *self)
+{
+    uint32_t end = self->audit_next + FLOW_AUDIT;
+
+    for (; self->audit_next < self->seconds.used && self->audit_next < end; self->audit_next++) {
+        const struct flow *flow = &self->flows[self->audit_next];
+        if (flow->is_used)
+            self->books[flow->key.collector].audited += flow->packets;
+    }
+    if (self->audit_next < self->seconds.used)
+        return;
+    for (uint32_t i = 0; i < self->limits.collectors; i++) {
+        struct books *books = &self->books[i];
+        books->astray = (int64_t) (books->live.packets - books->audited);
+        books->audited = 0;
+    }
+    self->audit_next = 0;
+}
+
 void flow_table_step(flow_table_t *self, uint32_t second)
 {
     uint32_t slot;
 
+    audit(self);
     second_lists_step(&self->seconds, second);
     while ((slot = second_lists_due(&self->seconds)) != SLOT_NONE) {
         struct flow *flow = &self->flows[slot];
@@ -407,6 +458,24 @@ struct flow_sums flow_table_accounted(const flow_table_t *self, uint32_t collect
 
     return (struct flow_sums) { .packets = ended.packets + live.packets,
                                 .bytes = ended.bytes + live.bytes };
+}
+
+int64_t flow_table_astray(const flow_table_t *self, uint32_t collector)
+{
+    assert(collector < self->limits.collectors);
+    return self->books[collector].astray;
+}
+
+uint32_t flow_table_best(flow_table_t *self, uint32_t most, uint32_t *ret_slots)
+{
+    for (uint32_t group = 0; group < self->changed.groups; group++) {
+        uint64_t word = slot_bits_take(&self->changed, group);
+        while (word) {
+            uint32_t slot = slot_bits_next(group, &word);
+            slot_ranking_set(&self->by_bytes, slot, self->flows[slot].bytes);
+        }
+    }
+    return slot_ranking_best(&self->by_bytes, most, ret_slots);
 }
 
 bool flow_table_is_empty(const flow_table_t *self) { return self->size + self->closed == 0; }

@@ -7,6 +7,7 @@
 #include "keyed_hash.h"
 #include "port_set.h"
 #include "second_lists.h"
+#include "slot_ranking.h"
 #include "table_memory.h"
 
 /* One line of cache: all that a pass over the addresses reads. */
@@ -50,11 +51,36 @@ struct ip_window {
     struct second_lists seconds;
     struct hash_secret secret;
     port_set_t *ports;
+    struct slot_bits in_use;    /* for each bucket, the addresses that use it, or did */
+    struct slot_bits changed;   /* since the rankings were brought up to date */
+    struct slot_ranking rankings[WINDOW_RANKINGS];
     struct total totals[WINDOW_S], total;
     uint32_t capacity;
     uint32_t size;
     uint64_t evicted, refused;
 };
+
+static int order_by_address(uint32_t a, uint32_t b, const void *arg)
+{
+    const ip_window_t *self = arg;
+
+    return memcmp(self->heads[a].addr, self->heads[b].addr, sizeof self->heads[a].addr);
+}
+
+static int make_rankings(ip_window_t *self)
+{
+    int rc = slot_bits_init(&self->changed, self->capacity);
+
+    for (unsigned i = 0; rc == 0 && i < WINDOW_RANKINGS; i++)
+        rc = slot_ranking_init(&self->rankings[i], self->capacity, order_by_address, self);
+    return rc;
+}
+
+/* The first group of bucket `i` in in_use. */
+static uint32_t group_of_bucket(const ip_window_t *self, unsigned i)
+{
+    return i * slot_bits_groups_of(self->capacity);
+}
 
 ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed)
 {
@@ -67,8 +93,9 @@ ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed)
     self->secret = hash_secret_of(seed);
     self->heads = table_memory_new(addresses, sizeof *self->heads);
     self->buckets = table_memory_new(addresses, sizeof *self->buckets);
-    self->ports = port_set_new(ports, addresses, ~seed);
-    if (!self->heads || !self->buckets || !self->ports
+    self->ports = port_set_new(ports, addresses, ~seed, &self->changed);
+    if (!self->heads || !self->buckets || !self->ports || make_rankings(self) != 0
+        || slot_bits_init(&self->in_use, group_of_bucket(self, WINDOW_S) * SLOT_BITS_GROUP) != 0
         || slot_index_init(&self->index, addresses) != 0
         || second_lists_init(&self->seconds, addresses, WINDOW_S, 0) != 0)
         ip_window_destroy(&self);
@@ -85,6 +112,10 @@ void ip_window_destroy(ip_window_t **self_p)
     port_set_destroy(&self->ports);
     slot_index_clear(&self->index);
     second_lists_clear(&self->seconds);
+    slot_bits_clear(&self->in_use);
+    slot_bits_clear(&self->changed);
+    for (unsigned i = 0; i < WINDOW_RANKINGS; i++)
+        slot_ranking_clear(&self->rankings[i]);
     table_memory_free(self->heads, self->capacity, sizeof *self->heads);
     table_memory_free(self->buckets, self->capacity, sizeof *self->buckets);
     free(self);
@@ -111,6 +142,7 @@ static void release(ip_window_t *self, uint32_t slot)
     slot_index_remove(&self->index, hash_of(self, self->heads[slot].addr), slot);
     port_set_forget(self->ports, slot);
     second_lists_release(&self->seconds, slot);
+    slot_bits_add(&self->changed, slot);
     self->heads[slot].filled = 0;
     self->size--;
 }
@@ -215,8 +247,10 @@ uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_upd
 
     if (!(head->filled >> i & 1)) {
         head->filled |= UINT64_C(1) << i;
+        slot_bits_add(&self->in_use, group_of_bucket(self, i) * SLOT_BITS_GROUP + slot);
         self->buckets[slot][i] = (struct bucket) { 0 };
     }
+    slot_bits_add(&self->changed, slot);
     add_to(head, &self->buckets[slot][i], update);
     self->totals[i].packets += update->packets;
     self->totals[i].bytes += update->bytes;
@@ -240,21 +274,32 @@ void ip_window_prefetch(const ip_window_t *self, uint32_t hint, uint32_t second)
     __builtin_prefetch(&self->buckets[hint][second % WINDOW_S], 1);
 }
 
-/* Take bucket `i` of every address out of its sums. */
+/* Take bucket `i` of an address out of its sums. */
+static void drop_bucket_of(ip_window_t *self, uint32_t slot, unsigned i)
+{
+    struct head *head = &self->heads[slot];
+    const struct bucket *bucket = &self->buckets[slot][i];
+
+    if (!(head->filled >> i & 1))
+        return;                 /* it was given up since */
+    head->filled &= ~(UINT64_C(1) << i);
+    head->packets -= bucket->packets;
+    head->bytes -= bucket->bytes;
+    head->syn -= bucket->syn;
+    head->ack -= bucket->ack;
+    slot_bits_add(&self->changed, slot);
+    if (head->filled == 0)
+        release(self, slot);
+}
+
 static void drop_bucket(ip_window_t *self, unsigned i)
 {
-    for (uint32_t slot = 0; slot < self->seconds.used && self->size > 0; slot++) {
-        struct head *head = &self->heads[slot];
-        if (!(head->filled >> i & 1))
-            continue;
-        const struct bucket *bucket = &self->buckets[slot][i];
-        head->filled &= ~(UINT64_C(1) << i);
-        head->packets -= bucket->packets;
-        head->bytes -= bucket->bytes;
-        head->syn -= bucket->syn;
-        head->ack -= bucket->ack;
-        if (head->filled == 0)
-            release(self, slot);
+    uint32_t first = group_of_bucket(self, i);
+
+    for (uint32_t group = 0; group < slot_bits_groups_of(self->capacity); group++) {
+        uint64_t word = slot_bits_take(&self->in_use, first + group);
+        while (word)
+            drop_bucket_of(self, slot_bits_next(group, &word), i);
     }
     self->total.packets -= self->totals[i].packets;
     self->total.bytes -= self->totals[i].bytes;
@@ -318,6 +363,29 @@ bool ip_window_at(const ip_window_t *self, uint32_t slot, struct window_sums *re
         .last_unix_ns = head->last_unix_ns,
     };
     return true;
+}
+
+static void rank(ip_window_t *self, uint32_t slot)
+{
+    struct window_sums sums = { 0 };    /* of nobody, if there is none */
+
+    ip_window_at(self, slot, &sums);
+    slot_ranking_set(&self->rankings[WINDOW_BY_PACKETS], slot, sums.packets);
+    slot_ranking_set(&self->rankings[WINDOW_BY_BYTES], slot, sums.bytes);
+    slot_ranking_set(&self->rankings[WINDOW_BY_PORTS], slot, sums.ports);
+    slot_ranking_set(&self->rankings[WINDOW_BY_SYN], slot, sums.syn);
+    slot_ranking_set(&self->rankings[WINDOW_BY_ACK], slot, sums.ack);
+}
+
+uint32_t ip_window_best(ip_window_t *self, enum window_ranking by, uint32_t most,
+                        uint32_t *ret_slots)
+{
+    for (uint32_t group = 0; group < self->changed.groups; group++) {
+        uint64_t word = slot_bits_take(&self->changed, group);
+        while (word)
+            rank(self, slot_bits_next(group, &word));
+    }
+    return slot_ranking_best(&self->rankings[by], most, ret_slots);
 }
 
 void ip_window_row(const ip_window_t *self, uint32_t slot, bool with_seconds,

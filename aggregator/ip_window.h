@@ -41,7 +41,7 @@ struct window_sums {
 
 /* Make room for `addresses` (1 to 2^24) and `ports` destination ports of all of them; `seed` keys
  * the hashes.  Returns a window the caller destroys, or NULL when memory is short.  Memory
- * when full: 1,070 bytes an address and 60 a port. */
+ * when full: 1,120 bytes an address and 60 a port. */
 ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed);
 
 /* Free the window and set *self_p to NULL.  Does nothing when *self_p is NULL. */
@@ -74,6 +74,17 @@ uint64_t ip_window_bytes(const ip_window_t *self);
 /* Slots 0 to ip_window_slots() - 1 hold all addresses.  Returns false where there is none. */
 uint32_t ip_window_slots(const ip_window_t *self);
 bool ip_window_at(const ip_window_t *self, uint32_t slot, struct window_sums *ret_sums);
+
+enum window_ranking {
+    WINDOW_BY_PACKETS, WINDOW_BY_BYTES, WINDOW_BY_PORTS, WINDOW_BY_SYN, WINDOW_BY_ACK,
+    WINDOW_RANKINGS,
+};
+
+/* Write the slots of the `most` (at most 32) addresses with the biggest sums above 0, the first by
+ * address where these are equal.  Returns how many there are.  Cost: by the addresses that have
+ * changed since the last call. */
+uint32_t ip_window_best(ip_window_t *self, enum window_ranking by, uint32_t most,
+                        uint32_t *ret_slots);
 
 /* Fill a row of the address in `slot`, with its seconds if `with_seconds`. */
 void ip_window_row(const ip_window_t *self, uint32_t slot, bool with_seconds,

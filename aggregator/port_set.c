@@ -5,6 +5,7 @@
 
 #include "keyed_hash.h"
 #include "second_lists.h"
+#include "slot_bits.h"
 #include "snapshot.h"
 #include "table_memory.h"
 
@@ -27,20 +28,23 @@ struct port_set {
     struct slot_index index;
     struct second_lists seconds;
     struct hash_secret secret;
+    struct slot_bits *changed;
     uint32_t capacity, owner_count;
     uint32_t size;
     uint64_t refused;
 };
 
-port_set_t *port_set_new(uint32_t capacity, uint32_t owners, uint64_t seed)
+port_set_t *port_set_new(uint32_t capacity, uint32_t owners, uint64_t seed,
+                         struct slot_bits *changed)
 {
-    assert(capacity >= 1 && owners >= 1);
+    assert(capacity >= 1 && owners >= 1 && changed);
 
     port_set_t *self = calloc(1, sizeof *self);
     if (!self)
         return NULL;
     self->capacity = capacity;
     self->owner_count = owners;
+    self->changed = changed;
     self->secret = hash_secret_of(seed);
     self->entries = table_memory_new(capacity, sizeof *self->entries);
     self->owners = table_memory_new(owners, sizeof *self->owners);
@@ -97,6 +101,7 @@ static void link_to_owner(port_set_t *self, uint32_t slot, uint32_t owner)
         self->entries[first - 1].prev = slot;
     self->owners[owner].first = slot + 1;
     self->owners[owner].count++;
+    slot_bits_add(self->changed, owner);
 }
 
 static void unlink_from_owner(port_set_t *self, const struct entry *entry)
@@ -110,6 +115,7 @@ static void unlink_from_owner(port_set_t *self, const struct entry *entry)
     if (entry->next != SLOT_NONE)
         self->entries[entry->next].prev = entry->prev;
     owner->count--;
+    slot_bits_add(self->changed, entry->owner);
 }
 
 static uint32_t insert(port_set_t *self, uint32_t owner, uint16_t port, uint32_t second,

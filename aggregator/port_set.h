@@ -11,11 +11,15 @@
 
 #define PORT_SET_NONE UINT32_MAX
 
+struct slot_bits;
+
 typedef struct port_set port_set_t;
 
-/* Make room for `capacity` ports of owners 0 to owners - 1; `seed` keys the hash.  Returns a set
- * the caller destroys, or NULL when memory is short.  Memory when full: 44 to 60 bytes a port. */
-port_set_t *port_set_new(uint32_t capacity, uint32_t owners, uint64_t seed);
+/* Make room for `capacity` ports of owners 0 to owners - 1; `seed` keys the hash.  Owners whose
+ * count changes are added to `changed`, which must outlive the set.  Returns a set the caller
+ * destroys, or NULL when memory is short.  Memory when full: 44 to 60 bytes a port. */
+port_set_t *port_set_new(uint32_t capacity, uint32_t owners, uint64_t seed,
+                         struct slot_bits *changed);
 
 /* Free the set and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void port_set_destroy(port_set_t **self_p);

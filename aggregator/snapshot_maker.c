@@ -7,87 +7,43 @@
 #include <string.h>
 
 #include "table_pages.h"
-#include "top_list.h"
 
-enum ranking { BY_PACKETS, BY_BYTES, BY_PORTS, BY_SYN, BY_ACK, RANKINGS };
-
-struct short_list {
-    struct top_entry entries[SNAPSHOT_TOP];
-    struct top_list top;
-};
-
-static void short_list_init(struct short_list *self, top_order_fn *order, const void *arg)
+static void fill_top(const accounting_t *accounting, enum window_ranking by,
+                     struct top_rows *ret_rows)
 {
-    self->top = (struct top_list) {
-        .entries = self->entries, .capacity = SNAPSHOT_TOP, .order = order, .arg = arg,
-    };
+    uint32_t slots[SNAPSHOT_TOP];
+
+    ret_rows->size = accounting_best_addresses(accounting, by, SNAPSHOT_TOP, slots);
+    for (uint32_t i = 0; i < ret_rows->size; i++)
+        ip_window_row(accounting_window(accounting), slots[i], false, &ret_rows->rows[i]);
 }
 
-static void offer(struct short_list *list, uint64_t value, uint32_t row)
+static void fill_addresses(const accounting_t *accounting, struct snapshot *snapshot)
 {
-    if (value > 0)
-        top_list_offer(&list->top, value, row);
+    fill_top(accounting, WINDOW_BY_PACKETS, &snapshot->top_packets);
+    fill_top(accounting, WINDOW_BY_BYTES, &snapshot->top_bytes);
+    fill_top(accounting, WINDOW_BY_PORTS, &snapshot->top_ports);
+    fill_top(accounting, WINDOW_BY_SYN, &snapshot->top_syn);
+    fill_top(accounting, WINDOW_BY_ACK, &snapshot->top_ack);
 }
 
-static void take_rows(struct short_list *list, const ip_window_t *window, struct top_rows *ret_rows)
+static void fill_flows(const aggregate_t *aggregate, struct snapshot *snapshot)
 {
-    top_list_sort(&list->top);
-    ret_rows->size = list->top.size;
-    for (uint32_t i = 0; i < list->top.size; i++)
-        ip_window_row(window, list->entries[i].row, false, &ret_rows->rows[i]);
+    const accounting_t *accounting = aggregate_accounting(aggregate);
+    const flow_table_t *flows = accounting_flows(accounting);
+    uint32_t slots[SNAPSHOT_TOP];
+
+    snapshot->top_flow_count = accounting_best_flows(accounting, SNAPSHOT_TOP, slots);
+    for (uint32_t i = 0; i < snapshot->top_flow_count; i++)
+        table_pages_flow_row(aggregate, flow_table_at(flows, slots[i]), &snapshot->top_flows[i]);
 }
 
-static void fill_addresses(const ip_window_t *window, struct snapshot *snapshot)
-{
-    struct short_list lists[RANKINGS];
-
-    for (unsigned i = 0; i < RANKINGS; i++)
-        short_list_init(&lists[i], table_pages_order_addresses, window);
-    for (uint32_t slot = 0; slot < ip_window_slots(window); slot++) {
-        struct window_sums sums;
-        if (!ip_window_at(window, slot, &sums))
-            continue;
-        offer(&lists[BY_PACKETS], sums.packets, slot);
-        offer(&lists[BY_BYTES], sums.bytes, slot);
-        offer(&lists[BY_PORTS], sums.ports, slot);
-        offer(&lists[BY_SYN], sums.syn, slot);
-        offer(&lists[BY_ACK], sums.ack, slot);
-    }
-    take_rows(&lists[BY_PACKETS], window, &snapshot->top_packets);
-    take_rows(&lists[BY_BYTES], window, &snapshot->top_bytes);
-    take_rows(&lists[BY_PORTS], window, &snapshot->top_ports);
-    take_rows(&lists[BY_SYN], window, &snapshot->top_syn);
-    take_rows(&lists[BY_ACK], window, &snapshot->top_ack);
-}
-
-/* Find the top flows, and on the way what the live flows of each collector really hold. */
-static void fill_flows(const aggregate_t *aggregate, struct snapshot *snapshot, uint64_t *held)
-{
-    const flow_table_t *flows = accounting_flows(aggregate_accounting(aggregate));
-    struct short_list list;
-
-    short_list_init(&list, table_pages_order_flows, flows);
-    for (uint32_t slot = 0; slot < flow_table_slots(flows); slot++) {
-        const struct flow *flow = flow_table_at(flows, slot);
-        if (!flow)
-            continue;
-        held[flow->key.collector] += flow->packets;
-        offer(&list, flow->bytes, slot);
-    }
-    top_list_sort(&list.top);
-    snapshot->top_flow_count = list.top.size;
-    for (uint32_t i = 0; i < list.top.size; i++)
-        table_pages_flow_row(aggregate, flow_table_at(flows, list.entries[i].row),
-                             &snapshot->top_flows[i]);
-}
-
-/* `held` is what the live flows hold by counting them; the books must say the same. */
 static void fill_collector(const aggregate_t *aggregate, const struct collector *collector,
-                           uint64_t held, uint64_t local_ns, struct collector_state *ret_state)
+                           uint64_t local_ns, struct collector_state *ret_state)
 {
     const struct loss_ledger *ledger = &collector->ledger;
     const flow_table_t *flows = accounting_flows(aggregate_accounting(aggregate));
-    int64_t astray = (int64_t) (flow_table_live(flows, collector->index).packets - held);
+    int64_t astray = flow_table_astray(flows, collector->index);
 
     *ret_state = (struct collector_state) {
         .status = collector->status,
@@ -111,7 +67,7 @@ static void fill_collector(const aggregate_t *aggregate, const struct collector 
     }
 }
 
-static int fill_collectors(const aggregate_t *aggregate, const uint64_t *held, uint64_t local_ns,
+static int fill_collectors(const aggregate_t *aggregate, uint64_t local_ns,
                            struct snapshot *snapshot)
 {
     const collector_table_t *collectors = aggregate_collectors(aggregate);
@@ -122,7 +78,7 @@ static int fill_collectors(const aggregate_t *aggregate, const uint64_t *held, u
         return -ENOMEM;
     snapshot->collector_count = size;
     for (uint32_t i = 0; i < size; i++)
-        fill_collector(aggregate, collector_table_at(collectors, i), held[i], local_ns,
+        fill_collector(aggregate, collector_table_at(collectors, i), local_ns,
                        &snapshot->collectors[i]);
     return 0;
 }
@@ -158,11 +114,9 @@ int snapshot_maker_fill(const aggregate_t *aggregate, uint64_t local_ns,
 {
     assert(aggregate && ret_snapshot);
 
-    uint64_t held[SNAPSHOT_MAX_COLLECTORS] = { 0 };
-
     memset(ret_snapshot, 0, sizeof *ret_snapshot);
     fill_totals(aggregate, ret_snapshot);
-    fill_flows(aggregate, ret_snapshot, held);
-    fill_addresses(accounting_window(aggregate_accounting(aggregate)), ret_snapshot);
-    return fill_collectors(aggregate, held, local_ns, ret_snapshot);
+    fill_flows(aggregate, ret_snapshot);
+    fill_addresses(aggregate_accounting(aggregate), ret_snapshot);
+    return fill_collectors(aggregate, local_ns, ret_snapshot);
 }

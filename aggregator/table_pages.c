@@ -81,14 +81,14 @@ static const struct column ADDRESS_COLUMNS[] = {
 
 /* ---- order ---- */
 
-int table_pages_order_flows(uint32_t a, uint32_t b, const void *arg)
+static int order_by_key(uint32_t a, uint32_t b, const void *arg)
 {
     const struct flow *left = flow_table_at(arg, a), *right = flow_table_at(arg, b);
 
     return memcmp(&left->key, &right->key, sizeof left->key);
 }
 
-int table_pages_order_addresses(uint32_t a, uint32_t b, const void *arg)
+static int order_by_address(uint32_t a, uint32_t b, const void *arg)
 {
     struct window_sums left, right;
 
@@ -111,14 +111,14 @@ static int order_flows(uint32_t a, uint32_t b, const void *arg)
     const char *right = (const char *) flow_table_at(flows, b);
     int order = pass->column->is_addr ? memcmp(left + offset, right + offset, 16) : 0;
 
-    return order ? by_direction(pass, order) : table_pages_order_flows(a, b, flows);
+    return order ? by_direction(pass, order) : order_by_key(a, b, flows);
 }
 
 static int order_addresses(uint32_t a, uint32_t b, const void *arg)
 {
     const struct pass *pass = arg;
     const ip_window_t *window = accounting_window(aggregate_accounting(pass->aggregate));
-    int order = table_pages_order_addresses(a, b, window);
+    int order = order_by_address(a, b, window);
 
     return pass->column->is_addr ? by_direction(pass, order) : order;
 }

@@ -18,9 +18,4 @@ int table_pages_answer(const aggregate_t *aggregate, const struct table_query *q
 void table_pages_flow_row(const aggregate_t *aggregate, const struct flow *flow,
                           struct flow_row *ret_row);
 
-/* Order of two flows or addresses of equal rank, by slot: by key, by address.  `arg` is the
- * flow_table_t or the ip_window_t. */
-int table_pages_order_flows(uint32_t a, uint32_t b, const void *arg);
-int table_pages_order_addresses(uint32_t a, uint32_t b, const void *arg);
-
 #endif

@@ -3,6 +3,7 @@
 #include "ended_flows.h"
 #include "record_stream.h"
 #include "suite.h"
+#include "top_list.h"
 
 #define FLOWS 8
 #define IDLE_S 30
@@ -355,6 +356,30 @@ static struct packet_record random_record(uint32_t second)
     return record;
 }
 
+static int order_by_key(uint32_t a, uint32_t b, const void *arg)
+{
+    return memcmp(&flow_table_at(arg, a)->key, &flow_table_at(arg, b)->key,
+                  sizeof(struct flow_key));
+}
+
+/* The flows with most bytes are those that a pass over all finds. */
+static void check_best(void)
+{
+    enum { MOST = 10 };
+    struct top_entry entries[MOST];
+    struct top_list top = { .entries = entries, .capacity = MOST, .order = order_by_key,
+                            .arg = table };
+    uint32_t best[MOST];
+
+    for (uint32_t slot = 0; slot < flow_table_slots(table); slot++)
+        if (flow_table_at(table, slot) && flow_table_at(table, slot)->bytes > 0)
+            top_list_offer(&top, flow_table_at(table, slot)->bytes, slot);
+    top_list_sort(&top);
+    ck_assert_uint_eq(flow_table_best(table, MOST, best), top.size);
+    for (uint32_t i = 0; i < top.size; i++)
+        ck_assert_uint_eq(best[i], entries[i].row);
+}
+
 /* Run random records through a small table; all that was put in must come out. */
 static void run_random(unsigned seed, uint64_t hash_seed, uint32_t flows)
 {
@@ -372,6 +397,9 @@ static void run_random(unsigned seed, uint64_t hash_seed, uint32_t flows)
             packets += record.packets;
             add(&record);
         }
+        if (random() % 3 == 0)
+            check_best();
+        ck_assert_int_eq(flow_table_astray(table, 0), 0);
     }
     for (uint32_t i = 0; i < ended.size; i++)
         reported += ended.flows[i].packets;
@@ -386,6 +414,30 @@ static void run_random(unsigned seed, uint64_t hash_seed, uint32_t flows)
     ck_assert_uint_eq(flow_table_live(table, 0).packets, 0);
     flow_table_destroy(&table);
 }
+
+/* An audit takes several seconds then, and records come meanwhile. */
+START_TEST(an_audit_of_many_flows_finds_what_one_of_them_lost)
+{
+    enum { MANY = 4 * FLOW_AUDIT };
+
+    flow_table_destroy(&table);
+    table = new_table(2 * MANY, 42);
+    flow_table_step(table, now);
+    srandom(1);
+    for (uint32_t second = 0; second < 20; second++) {
+        for (uint32_t i = 0; i < MANY; i++)
+            if (random() % (1 + second) == 0)
+                add_udp((uint16_t) (random() % MANY), now);
+        step_to(now + 1);
+        ck_assert_int_eq(flow_table_astray(table, 0), 0);
+    }
+    ck_assert_uint_gt(flow_table_size(table), 2 * FLOW_AUDIT);
+    ((struct flow *) flow_table_at(table, FLOW_AUDIT + 1))->packets--;
+    for (int second = 0; second < 10 && flow_table_astray(table, 0) == 0; second++)
+        step_to(now + 1);
+    ck_assert_int_eq(flow_table_astray(table, 0), 1);
+}
+END_TEST
 
 START_TEST(nothing_is_lost_and_the_hash_seed_changes_nothing)
 {
@@ -425,6 +477,7 @@ int main(void)
     tcase_add_test(tcase, a_closed_flow_makes_room_before_a_live_one);
     tcase_add_test(tcase, in_a_flood_within_one_second_busy_flows_stay);
     tcase_add_test(tcase, the_end_of_a_collector_ends_its_flows_only);
+    tcase_add_test(tcase, an_audit_of_many_flows_finds_what_one_of_them_lost);
     suite_add_tcase(suite, tcase);
     tcase_add_loop_test(random_case, nothing_is_lost_and_the_hash_seed_changes_nothing, 0, 24);
     suite_add_tcase(suite, random_case);

@@ -4,6 +4,7 @@
 
 #include "record_stream.h"
 #include "suite.h"
+#include "top_list.h"
 
 #define ADDRESSES 8
 
@@ -50,6 +51,45 @@ static struct window_sums sums_of(uint32_t addr)
         if (ip_window_at(window, slot, &sums) && memcmp(sums.addr, addrs[addr], 16) == 0)
             return sums;
     return (struct window_sums) { 0 };
+}
+
+static uint64_t value_of(enum window_ranking by, const struct window_sums *sums)
+{
+    const uint64_t values[WINDOW_RANKINGS] = {
+        [WINDOW_BY_PACKETS] = sums->packets, [WINDOW_BY_BYTES] = sums->bytes,
+        [WINDOW_BY_PORTS] = sums->ports, [WINDOW_BY_SYN] = sums->syn, [WINDOW_BY_ACK] = sums->ack,
+    };
+
+    return values[by];
+}
+
+static int order_by_address(uint32_t a, uint32_t b, const void *arg)
+{
+    struct window_sums left, right;
+
+    ck_assert(ip_window_at(arg, a, &left) && ip_window_at(arg, b, &right));
+    return memcmp(left.addr, right.addr, 16);
+}
+
+/* The best of every ranking are those that a pass over all finds. */
+static void check_best(void)
+{
+    enum { MOST = 5 };
+
+    for (unsigned by = 0; by < WINDOW_RANKINGS; by++) {
+        struct top_entry entries[MOST];
+        struct top_list top = { .entries = entries, .capacity = MOST, .order = order_by_address,
+                                .arg = window };
+        struct window_sums sums;
+        uint32_t best[MOST];
+        for (uint32_t slot = 0; slot < ip_window_slots(window); slot++)
+            if (ip_window_at(window, slot, &sums) && value_of(by, &sums) > 0)
+                top_list_offer(&top, value_of(by, &sums), slot);
+        top_list_sort(&top);
+        ck_assert_uint_eq(ip_window_best(window, by, MOST, best), top.size);
+        for (uint32_t i = 0; i < top.size; i++)
+            ck_assert_uint_eq(best[i], entries[i].row);
+    }
 }
 
 START_TEST(rates_keep_their_fractions_over_sixty_seconds)
@@ -202,10 +242,13 @@ START_TEST(sums_are_those_of_a_plain_table)
             uint32_t second = now - (uint32_t) (random() % 5 == 0 ? random() % WINDOW_S : 0);
             uint32_t count = 1 + (uint32_t) random() % 9;
             bool is_syn = random() % 4 == 0;
-            add(addr, second, count, is_syn ? PACKET_TCP_SYN : 0);
+            uint32_t slot = add(addr, second, count, is_syn ? PACKET_TCP_SYN : 0);
+            ip_window_use_port(window, slot, (uint16_t) (random() % 8), second, UINT32_MAX);
             packets[addr][second] += count;
             syn[addr][second] += is_syn ? count : 0;
         }
+        if (random() % 3 == 0)
+            check_best();
         uint64_t total = 0;
         uint32_t active = 0;
         for (uint32_t addr = 0; addr < USED; addr++) {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "slot_bits.h"
 #include "snapshot.h"
 #include "suite.h"
 
@@ -10,10 +11,12 @@
 #define PORTS 20                /* OWNERS * PORTS is more than fits */
 
 static port_set_t *ports;
+static struct slot_bits changed;
 
 static void setup(void)
 {
-    ports = port_set_new(CAPACITY, OWNERS, 42);
+    ck_assert_int_eq(slot_bits_init(&changed, OWNERS), 0);
+    ports = port_set_new(CAPACITY, OWNERS, 42, &changed);
     ck_assert_ptr_nonnull(ports);
     port_set_step(ports, 1000);
 }
@@ -22,6 +25,7 @@ static void teardown(void)
 {
     port_set_destroy(&ports);
     ck_assert_ptr_null(ports);
+    slot_bits_clear(&changed);
 }
 
 START_TEST(a_port_counts_once_and_leaves_after_sixty_seconds)
