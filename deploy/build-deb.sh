@@ -1,8 +1,6 @@
 #!/bin/bash
 # Build the Debian package build/ntc_VERSION_ARCH.deb: `make deb`, `make deb ARCH=arm64`.
 #   build-deb.sh VERSION [amd64|arm64]
-# Compiles in a folder of its own with Debian's hardening flags; for another architecture with
-# Debian's cross compiler and the libraries that deploy/make-sysroot.sh unpacks.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +11,7 @@ build=build/deb-$arch
 root=$build/root
 maintainer=${DEB_MAINTAINER:-NTC maintainers <maintainers@ntc.example>}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
-export SOURCE_DATE_EPOCH DEB_BUILD_MAINT_OPTIONS=hardening=+all
+export SOURCE_DATE_EPOCH
 
 say() { echo "build-deb: $*"; }
 fail() {
@@ -30,23 +28,13 @@ esac
 
 tool_prefix=
 sysroot=
-flags=(CFLAGS="$(dpkg-buildflags --get CFLAGS)" LDFLAGS="$(dpkg-buildflags --get LDFLAGS)")
-cppflags=$(dpkg-buildflags --get CPPFLAGS)
 if [ "$arch" != "$own_arch" ]; then
-    triplet=$(dpkg-architecture -a "$arch" -q DEB_HOST_MULTIARCH 2>/dev/null)
-    tool_prefix=$triplet-
-    command -v "${tool_prefix}gcc" >/dev/null \
-        || fail "${tool_prefix}gcc is missing: apt-get install gcc-$triplet"
-    sysroot=$PWD/build/sysroot-$arch
-    deploy/make-sysroot.sh "$arch" "$sysroot"
-    flags=(CFLAGS="-O2 -g -fstack-protector-strong -Wformat -Werror=format-security"
-        LDFLAGS="-Wl,-z,relro -Wl,-z,now" "CC=${tool_prefix}gcc --sysroot=$sysroot"
-        AR="${tool_prefix}ar")
-    cppflags="$cppflags -I$sysroot/usr/include/$triplet"
+    tool_prefix=$(dpkg-architecture -a "$arch" -q DEB_HOST_MULTIARCH 2>/dev/null)-
+    sysroot=build/sysroot-$arch
 fi
 say "compiling for $arch"
-make -s -j"$(nproc)" B="$build" BIN="$build/bin" "${flags[@]}" CPPFLAGS="$cppflags" all \
-    >"$build.log" 2>&1 \
+mkdir -p build
+deploy/make-for.sh "$arch" -j"$(nproc)" all >"$build.log" 2>&1 \
     || { tail -n 30 "$build.log" >&2; fail "the programs do not build"; }
 
 # ---- the page ----
