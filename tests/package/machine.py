@@ -1,5 +1,5 @@
 """A clean Debian with systemd as PID 1 in a container with a network of its own, and a peer on a
-cable.  Nothing of the host's network is touched."""
+cable.  Nothing of the host's network is touched.  The network outlives a shutdown, as a cable does."""
 
 import contextlib
 import os
@@ -49,18 +49,19 @@ def debian_root(suite="bookworm", include=PACKAGES):
 class Machine:
     """A container that boots like a computer.  Its cable `port` ends at `peer`, another host."""
 
-    port_ip, peer_ip = "198.51.100.1", "198.51.100.2"
+    port_ip, peer_ip, other_peer_ip = "198.51.100.1", "198.51.100.2", "198.51.100.3"
 
     def __init__(self, name):
         self.root = WORK / f"{name}-{os.getpid()}"
-        self.peer = f"ntcpack{os.getpid()}"
+        self.network, self.peer = f"ntcpack{os.getpid()}", f"ntcpeer{os.getpid()}"
         self.console = WORK / f"{name}.log"
         self.nspawn = self.leader = None
         shutil.rmtree(self.root, ignore_errors=True)
         self.root.mkdir(parents=True)
         run("tar", "-xpf", debian_root(), "-C", self.root)
         shutil.copy("/etc/resolv.conf", self.root / "etc/resolv.conf")
-        run("ip", "netns", "add", self.peer)
+        for name in (self.network, self.peer):
+            run("ip", "netns", "add", name)
 
     def chroot(self, *command, **options):
         return run("chroot", self.root, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C.UTF-8",
@@ -69,9 +70,9 @@ class Machine:
     def boot(self):
         with open(self.console, "ab") as console:
             self.nspawn = subprocess.Popen(
-                ["systemd-nspawn", "--register=no", "--keep-unit", "-q", "-D", str(self.root), "-b",
-                 "--console=pipe", "--private-network", f"--capability={CAPABILITIES}",
-                 "--system-call-filter=bpf"],
+                ["nsenter", f"--net=/run/netns/{self.network}", "systemd-nspawn", "--register=no", "--keep-unit",
+                 "-q", "-D", str(self.root), "-b", "--console=pipe",
+                 f"--capability={CAPABILITIES}", "--system-call-filter=bpf"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)
         self.leader = wait_until(self.find_init, "the container's PID 1")
         wait_until(lambda: self.run("systemctl", "is-system-running", check=False).stdout.strip()
@@ -93,9 +94,10 @@ class Machine:
 
     def plug_in(self):
         """Connect the cable, as a network manager would: the link, then its address."""
-        run("ip", "link", "add", "port", "netns", self.leader, "type", "veth", "peer", "name",
+        run("ip", "link", "add", "port", "netns", self.network, "type", "veth", "peer", "name",
             "peer", "netns", self.peer)
-        self.in_peer("ip", "addr", "add", f"{self.peer_ip}/24", "dev", "peer")
+        for address in (self.peer_ip, self.other_peer_ip):
+            self.in_peer("ip", "addr", "add", f"{address}/24", "dev", "peer")
         self.in_peer("ip", "link", "set", "peer", "up")
         self.run("ip", "addr", "add", f"{self.port_ip}/24", "dev", "port")
         self.run("ip", "link", "set", "port", "up")
@@ -104,14 +106,20 @@ class Machine:
     def in_peer(self, *command, **options):
         return run("ip", "netns", "exec", self.peer, *command, **options)
 
-    def answers(self):
-        """Does the machine answer the peer's ping?"""
-        return self.in_peer("ping", "-c", "1", "-W", "1", self.port_ip, check=False).returncode == 0
+    def unplug(self):
+        """What a shutdown does to the network: the link goes down and forgets its address."""
+        run("ip", "-n", self.network, "link", "set", "port", "down")
+        run("ip", "-n", self.network, "addr", "flush", "dev", "port")
 
-    def pings(self):
+    def answers(self, source=peer_ip):
+        """Does the machine answer the peer's ping?"""
+        return self.in_peer("ping", "-c", "1", "-W", "1", "-I", source, self.port_ip,
+                            check=False).returncode == 0
+
+    def pings(self, source=peer_ip):
         """Ping without a pause, until stop_pings()."""
         return subprocess.Popen(
-            ["ip", "netns", "exec", self.peer, "ping", "-i", "0.005", self.port_ip],
+            ["ip", "netns", "exec", self.peer, "ping", "-i", "0.005", "-I", source, self.port_ip],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     @staticmethod
@@ -132,7 +140,7 @@ class Machine:
         return "".join(self.run("tc", "filter", "show", "dev", "port", direction).stdout
                        for direction in ("ingress", "egress"))
 
-    def close(self):
+    def power_off(self):
         if self.nspawn and self.nspawn.poll() is None:
             if self.leader:
                 self.run("systemctl", "poweroff", check=False)
@@ -141,5 +149,10 @@ class Machine:
             except subprocess.TimeoutExpired:
                 self.nspawn.kill()  # the container dies with it
                 self.nspawn.wait()
-        run("ip", "netns", "del", self.peer, check=False)
+        self.nspawn = self.leader = None
+
+    def close(self):
+        self.power_off()
+        for name in (self.network, self.peer):
+            run("ip", "netns", "del", name, check=False)
         shutil.rmtree(self.root, ignore_errors=True)

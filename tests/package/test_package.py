@@ -128,6 +128,55 @@ def test_the_doctor_finds_nothing_wrong(machine):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def probe(machine, unit, folder):
+    """What sandbox_probe finds when this unit runs it instead of its program."""
+    program = folder / "sandbox_probe"
+    run("gcc", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-o", program,
+        ROOT / "tests/package/sandbox_probe.c")
+    shutil.copy(program, machine.root / "root/probe")
+    machine.run("chmod", "755", "/root/probe")
+    drop_in = machine.root / f"etc/systemd/system/{unit}.service.d"
+    drop_in.mkdir()
+    (drop_in / "probe.conf").write_text(
+        "[Service]\nType=oneshot\nRestart=no\n"
+        f"BindReadOnlyPaths=/root/probe:/usr/sbin/{unit}\n"
+        "StandardOutput=truncate:/root/found\nStandardError=inherit\n")
+    try:
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "stop", unit)
+        machine.run("systemctl", "start", unit)
+        return (machine.root / "root/found").read_text()
+    finally:
+        shutil.rmtree(drop_in)
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "start", unit)
+
+
+# All that a program that was taken over can do; of what sandbox_probe.c tries nothing else works.
+# Folders in /tmp are its own (PrivateTmp).  libbpf 1.5 keeps its maps' numbers with memfd_create,
+# so that the collector must have it.
+COMMON_POWERS = {"create:/tmp", "create:/var/tmp", "read:/etc/ntc/ntc.yaml", "socket:unix"}
+POWERS = {
+    "ntc-collector": {"create:/run/ntc", "create:/var/lib/ntc", "read:/var/lib/ntc/lists.json",
+                      "socket:netlink", "bpf", "exec:memory"},
+    "ntc-aggregator": {"create:/run/ntc"},
+    "ntc-gateway": {"create:/var/lib/ntc-gateway", "read:/var/lib/ntc-gateway/admin.token",
+                    "socket:inet", "socket:netlink"},
+}
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_who_takes_a_program_over_is_in_a_cage(machine, unit, tmp_path):
+    found = dict(line.split(None, 1) for line in probe(machine, unit, tmp_path).splitlines())
+    assert len(found) > 70      # it came to its end
+    capabilities = "000000c000001000" if unit == "ntc-collector" else "0000000000000000"
+    for field in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert found[f"{field}:"] == capabilities
+    assert found["NoNewPrivs:"] == "1" and found["Seccomp:"] == "2"
+    assert {what for what, result in found.items() if result == "yes"} == (
+        COMMON_POWERS | POWERS[unit])
+
+
 def test_the_configuration_is_not_for_everybody(machine):
     assert machine.run("stat", "-c", "%U %G %a", "/etc/ntc/ntc.yaml").stdout == "root ntc 640\n"
     assert machine.run("stat", "-c", "%U %a", "/var/lib/ntc-gateway/admin.token").stdout == (
@@ -198,6 +247,38 @@ def test_lists_are_enforced_again_after_a_stop(machine):
     systemctl(machine, "start")
     wait_until(lambda: active(machine, "ntc-gateway"), "all run again")
     assert not machine.answers()
+
+
+# A network that comes up as early as any does: cloud-init configures it before sysinit.target.
+EARLY_NETWORK = """[Unit]
+DefaultDependencies=no
+Wants=network-pre.target
+After=network-pre.target
+Before=network.target sysinit.target
+[Service]
+Type=oneshot
+ExecStart=/bin/ip addr add {address}/24 dev port
+ExecStart=/bin/ip link set port up
+[Install]
+WantedBy=sysinit.target
+"""
+
+
+def test_a_boot_enforces_the_lists_before_the_network_is_up(machine):
+    machine.run("sed", "-i", "s/^  interfaces: .*/  interfaces: [port]/", "/etc/ntc/ntc.yaml")
+    (machine.root / "etc/systemd/system/early-network.service").write_text(
+        EARLY_NETWORK.format(address=machine.port_ip))
+    machine.run("systemctl", "enable", "early-network")
+    machine.power_off()
+    machine.unplug()
+    blocked, free = machine.pings(), machine.pings(machine.other_peer_ip)
+    machine.boot()
+    wait_until(lambda: machine.answers(machine.other_peer_ip), "the network is up")
+    wait_ready(machine)
+    sent, answered = machine.stop_pings(blocked)
+    assert machine.stop_pings(free)[1] > 0
+    assert sent > 10 and answered == 0
+    assert "ordering cycle" not in machine.run("journalctl", "-b", "--no-pager").stdout
 
 
 def test_removing_detaches_even_what_should_stay(machine):
