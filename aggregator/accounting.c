@@ -1,16 +1,23 @@
 #include "accounting.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Which note of a flow belongs to which window. */
+enum { NOTE_TOGETHER, NOTE_APART };
 
 /* Records looked up together: enough to hide the misses of the first behind the others. */
 #define CHUNK 32
 
 struct accounting {
     flow_table_t *flows;
-    ip_window_t *window;
+    ip_window_t *window;        /* all are collector 0 there */
+    ip_window_t *apart;         /* by collector; NULL = not kept */
+    uint32_t addresses;
+    uint64_t seed;
     uint32_t second;
 };
 
@@ -33,7 +40,9 @@ accounting_t *accounting_new(const struct flow_limits *limits, uint32_t addresse
     if (!self)
         return NULL;
     self->flows = flow_table_new(limits, seed, on_ended, arg);
-    self->window = ip_window_new(addresses, addresses * PORTS_PER_ADDRESS, seed + 1);
+    self->addresses = addresses;
+    self->seed = seed;
+    self->window = ip_window_new(addresses, addresses * PORTS_PER_ADDRESS, 1, seed + 1);
     if (!self->flows || !self->window)
         accounting_destroy(&self);
     return self;
@@ -48,17 +57,33 @@ void accounting_destroy(accounting_t **self_p)
         return;
     flow_table_destroy(&self->flows);
     ip_window_destroy(&self->window);
+    ip_window_destroy(&self->apart);
     free(self);
     *self_p = NULL;
+}
+
+int accounting_tell_apart(accounting_t *self, uint32_t collectors)
+{
+    if (self->apart)
+        return 0;
+    self->apart = ip_window_new(self->addresses, self->addresses * PORTS_PER_ADDRESS, collectors,
+                                self->seed + 2);
+    if (!self->apart)
+        return -ENOMEM;
+    ip_window_step(self->apart, self->second);
+    return 0;
 }
 
 void accounting_advance(accounting_t *self, uint32_t second)
 {
     while (self->second < second) {
-        bool is_empty = flow_table_is_empty(self->flows) && ip_window_is_empty(self->window);
+        bool is_empty = flow_table_is_empty(self->flows) && ip_window_is_empty(self->window)
+            && (!self->apart || ip_window_is_empty(self->apart));
         self->second = is_empty ? second : self->second + 1;
         flow_table_step(self->flows, self->second);
         ip_window_step(self->window, self->second);
+        if (self->apart)
+            ip_window_step(self->apart, self->second);
     }
 }
 
@@ -86,8 +111,11 @@ static void prepare(const accounting_t *self, struct chunk *chunk, uint32_t coll
     flow_table_prepare(self->flows, chunk->keys, chunk->size, chunk->hashes);
     for (uint32_t n = 0; n < chunk->size; n++) {
         const struct flow *flow = flow_table_peek(self->flows, &chunk->keys[n], chunk->hashes[n]);
-        if (flow)
-            ip_window_prefetch(self->window, flow->note_address, chunk->seconds[n]);
+        if (!flow)
+            continue;
+        ip_window_prefetch(self->window, flow->notes[NOTE_TOGETHER].address, chunk->seconds[n]);
+        if (self->apart)
+            ip_window_prefetch(self->apart, flow->notes[NOTE_APART].address, chunk->seconds[n]);
     }
 }
 
@@ -99,19 +127,20 @@ static bool has_ports(const struct flow_key *key)
 }
 
 /* Add to the window of the source.  A flow touches its port once a second, not once a record. */
-static void add_to_window(accounting_t *self, struct flow *flow, const struct window_update *update)
+static void add_to_window(ip_window_t *window, const struct flow *flow, struct flow_note *note,
+                          const struct window_update *update)
 {
-    uint32_t address = ip_window_add(self->window, flow->note_address, update);
+    uint32_t address = ip_window_add(window, note->address, update);
 
     if (address == IP_WINDOW_NONE)
         return;
     if (flow->is_initiator && has_ports(&flow->key)
-        && (address != flow->note_address || update->second > flow->note_port_second)) {
-        flow->note_port = ip_window_use_port(self->window, address, flow->key.dst_port,
-                                             update->second, flow->note_port);
-        flow->note_port_second = update->second;
+        && (address != note->address || update->second > note->port_second)) {
+        note->port = ip_window_use_port(window, address, flow->key.dst_port, update->second,
+                                        note->port);
+        note->port_second = update->second;
     }
-    flow->note_address = address;
+    note->address = address;
 }
 
 static void add_record(accounting_t *self, const struct chunk *chunk, uint32_t n)
@@ -141,7 +170,11 @@ static void add_record(accounting_t *self, const struct chunk *chunk, uint32_t n
 
     accounting_advance(self, to_flow.second);
     struct flow *flow = flow_table_add(self->flows, &chunk->keys[n], chunk->hashes[n], &to_flow);
-    add_to_window(self, flow, &to_window);
+    add_to_window(self->window, flow, &flow->notes[NOTE_TOGETHER], &to_window);
+    if (self->apart) {
+        to_window.collector = chunk->keys[n].collector;
+        add_to_window(self->apart, flow, &flow->notes[NOTE_APART], &to_window);
+    }
 }
 
 void accounting_add(accounting_t *self, uint32_t collector, int64_t offset_s,
@@ -178,3 +211,4 @@ uint32_t accounting_best_addresses(const accounting_t *self, enum window_ranking
 uint32_t accounting_second(const accounting_t *self) { return self->second; }
 const flow_table_t *accounting_flows(const accounting_t *self) { return self->flows; }
 const ip_window_t *accounting_window(const accounting_t *self) { return self->window; }
+const ip_window_t *accounting_window_apart(const accounting_t *self) { return self->apart; }

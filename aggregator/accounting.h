@@ -1,5 +1,8 @@
 /* accounting - what all records add up to: flows and windows on one timeline.
  *
+ * There is one window of all collectors together and, as soon as there are several, one that tells
+ * them apart.
+ *
  * The timeline counts whole seconds and is moved by records, by the promises of collectors, and,
  * when all of them are silent, by its owner.  Seconds begin one after the other, so that the
  * results depend on the records alone.
@@ -37,6 +40,9 @@ accounting_t *accounting_new(const struct flow_limits *limits, uint32_t addresse
 /* Free the tables and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void accounting_destroy(accounting_t **self_p);
 
+/* From now on keep the addresses by collector, too; does nothing twice.  Returns 0 or -ENOMEM. */
+int accounting_tell_apart(accounting_t *self, uint32_t collectors);
+
 /* Add all records of a checked batch; `offset_s` as in timeline_second(). */
 void accounting_add(accounting_t *self, uint32_t collector, int64_t offset_s,
                     const struct packet_view *view);
@@ -55,6 +61,9 @@ uint32_t accounting_best_addresses(const accounting_t *self, enum window_ranking
                                    uint32_t *ret_slots);
 
 const flow_table_t *accounting_flows(const accounting_t *self);
-const ip_window_t *accounting_window(const accounting_t *self);
+const ip_window_t *accounting_window(const accounting_t *self);     /* of all collectors together */
+
+/* The addresses by collector; NULL while nobody needs to tell them apart. */
+const ip_window_t *accounting_window_apart(const accounting_t *self);
 
 #endif

@@ -14,7 +14,8 @@ enum {
 
 struct aggregate {
     accounting_t *accounting;
-    traffic_history_t *history;
+    traffic_history_t *history;         /* of all collectors together */
+    traffic_history_t *apart[SNAPSHOT_MAX_COLLECTORS];  /* of each, NULL while there is only one */
     collector_table_t *collectors;
     uint32_t anchor_second;             /* the timeline when a collector was heard last, ... */
     uint64_t anchor_ns;                 /* ... and the local time then */
@@ -53,6 +54,8 @@ void aggregate_destroy(aggregate_t **self_p)
         return;
     accounting_destroy(&self->accounting);
     traffic_history_destroy(&self->history);
+    for (uint32_t i = 0; i < SNAPSHOT_MAX_COLLECTORS; i++)
+        traffic_history_destroy(&self->apart[i]);
     collector_table_destroy(&self->collectors);
     free(self);
     *self_p = NULL;
@@ -82,12 +85,32 @@ static void fix_offset(const aggregate_t *self, struct collector *collector, uin
         collector->offset_s--;
 }
 
-/* Two processes with one id would make the stream begin anew with every message. */
+static bool had_boot_id(const struct collector *collector, uint64_t boot_id)
+{
+    for (uint32_t i = 0; i < COLLECTOR_BOOTS && i < collector->past_count; i++)
+        if (collector->past_boot_ids[i] == boot_id)
+            return true;
+    return false;
+}
+
+static bool is_recent(uint64_t then_ns, uint64_t seconds, uint64_t local_ns)
+{
+    return local_ns - then_ns < seconds * NS_PER_S;
+}
+
+/* Several processes with one id would make the stream begin anew with every message.  The one that
+ * is accepted goes on; when it is silent another may take its place. */
 static bool is_rival(const struct collector *collector, uint64_t boot_id, uint64_t local_ns)
 {
-    return collector->ledger.boot_id != boot_id && collector->previous_boot_id == boot_id
+    return collector->ledger.boot_id != boot_id && had_boot_id(collector, boot_id)
         && collector->flips >= RIVAL_FLIPS
-        && local_ns - collector->replaced_ns < RIVAL_S * NS_PER_S;
+        && is_recent(collector->conflict_ns, RIVAL_S, local_ns)
+        && is_recent(collector->heard_ns, COLLECTOR_AWAY_S, local_ns);
+}
+
+bool aggregate_has_rival(const struct collector *collector, uint64_t local_ns)
+{
+    return collector->rival_ns != 0 && is_recent(collector->rival_ns, RIVAL_S, local_ns);
 }
 
 static bool is_plausible(const aggregate_t *self, const struct collector *collector,
@@ -96,6 +119,33 @@ static bool is_plausible(const aggregate_t *self, const struct collector *collec
     uint32_t second = timeline_second(newest_ns, collector->offset_s);
 
     return second < TIMELINE_MAX && second < accounting_second(self->accounting) + MAX_LEAP_S;
+}
+
+static uint64_t timeline_ns(const struct collector *collector,
+                            const struct collector_status *status)
+{
+    return timeline_second(status->clock_ns, collector->offset_s) * NS_PER_S
+        + status->clock_ns % NS_PER_S;
+}
+
+/* As soon as there are two collectors, keep what belongs to each.  What there is no memory for is
+ * not kept, and not shown. */
+static void tell_apart(aggregate_t *self)
+{
+    uint32_t size = collector_table_size(self->collectors);
+
+    if (size < 2)
+        return;
+    accounting_tell_apart(self->accounting, SNAPSHOT_MAX_COLLECTORS);
+    for (uint32_t i = 0; i < size; i++) {
+        const struct collector *collector = collector_table_at(self->collectors, i);
+        if (self->apart[i])
+            continue;
+        self->apart[i] = traffic_history_new(1);
+        if (self->apart[i] && collector->has_status)
+            traffic_history_add(self->apart[i], 0, timeline_ns(collector, &collector->status),
+                                collector->status.packets, collector->status.bytes);
+    }
 }
 
 /* Find the sender of a message, or refuse it. */
@@ -110,11 +160,13 @@ static struct collector *admit(aggregate_t *self, const char *id, uint64_t boot_
     if (!collector)
         return NULL;
     if (is_rival(collector, boot_id, local_ns)) {
-        if (!collector->has_rival)
+        if (!aggregate_has_rival(collector, local_ns))
             *ret_hearing = HEARING_RIVAL;
-        collector->has_rival = true;
+        collector->conflict_ns = collector->rival_ns = local_ns;
         return NULL;
     }
+    if (collector->heard_ns == 0)
+        tell_apart(self);
     bool goes_on = collector->has_clock && collector->ledger.boot_id == boot_id;
     return goes_on && !is_plausible(self, collector, newest_ns) ? NULL : collector;
 }
@@ -130,15 +182,21 @@ static enum hearing begin_stream(aggregate_t *self, struct collector *collector,
     if (is_repeated || clock_ns + NS_PER_S < collector->newest_ns) {
         accounting_end_collector(self->accounting, collector->index);
         traffic_history_forget(self->history, collector->index);
+        if (self->apart[collector->index])
+            traffic_history_forget(self->apart[collector->index], 0);
         collector->newest_ns = 0;
     }
     if (!is_first && !is_repeated) {
-        bool came_back = boot_id == collector->previous_boot_id
-            && local_ns - collector->replaced_ns < RIVAL_S * NS_PER_S;
+        bool is_known = had_boot_id(collector, boot_id);
+        bool came_back = is_known && is_recent(collector->conflict_ns, RIVAL_S, local_ns);
         collector->flips = came_back ? collector->flips + 1 : 0;
-        collector->previous_boot_id = old_boot_id;
-        collector->replaced_ns = local_ns;
-        collector->has_rival = false;
+        if (!had_boot_id(collector, old_boot_id))
+            collector->past_boot_ids[collector->past_count++ % COLLECTOR_BOOTS] = old_boot_id;
+        collector->conflict_ns = local_ns;
+        if (!is_known) {
+            collector->restarts++;
+            collector->restarted_ns = local_ns;
+        }
     }
     collector->has_clock = false;
     if (is_first)
@@ -152,6 +210,10 @@ static enum hearing hear(struct collector *collector, struct clock_span clock,
 {
     enum hearing hearing = collector->is_away ? HEARING_BACK : HEARING_GOES_ON;
 
+    if (collector->is_away) {
+        collector->returns++;
+        collector->returned_ns = local_ns;
+    }
     collector->is_away = false;
     collector->heard_ns = local_ns;
     collector->wall_offset_ns = wall_offset_ns;
@@ -226,9 +288,20 @@ static void follow_clock(aggregate_t *self, struct collector *collector,
         second = timeline_second(status->clock_ns, collector->offset_s);
     }
     accounting_advance(self->accounting, second);
-    traffic_history_add(self->history, collector->index,
-                        second * NS_PER_S + status->clock_ns % NS_PER_S,
-                        status->packets, status->bytes);
+    uint64_t at_ns = timeline_ns(collector, status);
+    traffic_history_add(self->history, collector->index, at_ns, status->packets, status->bytes);
+    if (self->apart[collector->index])
+        traffic_history_add(self->apart[collector->index], 0, at_ns, status->packets,
+                            status->bytes);
+}
+
+static uint64_t counted(const struct collector_status *status)
+{
+    uint64_t packets = 0;
+
+    for (unsigned i = 0; i < STATUS_COUNTERS; i++)
+        packets += status->packets[i];
+    return packets;
 }
 
 enum hearing aggregate_take_status(aggregate_t *self, const struct collector_status *status,
@@ -249,8 +322,11 @@ enum hearing aggregate_take_status(aggregate_t *self, const struct collector_sta
     if (is_new)
         hearing = begin_stream(self, collector, old_boot_id, status->clock_ns, local_ns);
     enum hearing heard = hear(collector, clock, status->wall_offset_ns, local_ns);
+    if (!collector->has_status || counted(status) != counted(&collector->status))
+        collector->moved_ns = local_ns;
     collector->status = *status;
     collector->has_status = true;
+    collector->status_ns = local_ns;
     follow_clock(self, collector, status, local_ns);
     drop_anchor(self, local_ns);
     return is_new ? hearing : heard;
@@ -287,3 +363,18 @@ uint64_t aggregate_unix_s(const aggregate_t *self, uint32_t second, uint64_t loc
 const accounting_t *aggregate_accounting(const aggregate_t *self) { return self->accounting; }
 const traffic_history_t *aggregate_history(const aggregate_t *self) { return self->history; }
 const collector_table_t *aggregate_collectors(const aggregate_t *self) { return self->collectors; }
+
+const traffic_history_t *aggregate_history_of(const aggregate_t *self, uint32_t collector)
+{
+    assert(collector < collector_table_size(self->collectors));
+    return collector_table_size(self->collectors) > 1 ? self->apart[collector] : self->history;
+}
+
+const ip_window_t *aggregate_window_of(const aggregate_t *self, uint32_t *collector)
+{
+    assert(*collector < collector_table_size(self->collectors));
+    if (collector_table_size(self->collectors) > 1)
+        return accounting_window_apart(self->accounting);
+    *collector = 0;
+    return accounting_window(self->accounting);
+}

@@ -19,7 +19,7 @@ enum hearing {
     HEARING_BACK,               /* one that was away */
     HEARING_RESTARTED,          /* a new boot_id */
     HEARING_REPEATED,           /* the same boot_id, but its numbers began anew: a replay */
-    HEARING_RIVAL,              /* refused, from now on: two processes use one id in turn */
+    HEARING_RIVAL,              /* refused, from now on: several processes use one id in turn */
     HEARING_REFUSED,            /* refused: rival, too many collectors, or impossible times */
 };
 
@@ -48,5 +48,14 @@ uint64_t aggregate_unix_s(const aggregate_t *self, uint32_t second, uint64_t loc
 const accounting_t *aggregate_accounting(const aggregate_t *self);
 const traffic_history_t *aggregate_history(const aggregate_t *self);
 const collector_table_t *aggregate_collectors(const aggregate_t *self);
+
+/* What belongs to one collector, by its index: while it is the only one, that is everything.  NULL
+ * when there was no memory to tell several apart.  In the window the collector goes by the number
+ * that *collector is set to.  Both begin when a second collector is heard. */
+const traffic_history_t *aggregate_history_of(const aggregate_t *self, uint32_t collector);
+const ip_window_t *aggregate_window_of(const aggregate_t *self, uint32_t *collector);
+
+/* Whether another process uses the id of this collector, too, which is refused. */
+bool aggregate_has_rival(const struct collector *collector, uint64_t local_ns);
 
 #endif

@@ -34,13 +34,21 @@ void collector_table_destroy(collector_table_t **self_p)
     *self_p = NULL;
 }
 
+const struct collector *collector_table_known(const collector_table_t *self, const char *id)
+{
+    for (uint32_t i = 0; i < self->size; i++)
+        if (strcmp(self->collectors[i].id, id) == 0)
+            return &self->collectors[i];
+    return NULL;
+}
+
 struct collector *collector_table_find(collector_table_t *self, const char *id)
 {
     assert(self && id && strlen(id) < COLLECTOR_ID_SIZE);
 
-    for (uint32_t i = 0; i < self->size; i++)
-        if (strcmp(self->collectors[i].id, id) == 0)
-            return &self->collectors[i];
+    const struct collector *known = collector_table_known(self, id);
+    if (known)
+        return &self->collectors[known->index];
     if (self->size == SNAPSHOT_MAX_COLLECTORS)
         return NULL;
 

@@ -22,6 +22,7 @@ struct books {
     struct flow_sums ended, live;
     uint64_t audited;           /* packets of its flows in the slots before audit_next */
     int64_t astray;             /* found by the last audit */
+    uint32_t size;              /* live flows */
 };
 
 struct flow_table {
@@ -186,6 +187,12 @@ static void report(flow_table_t *self, struct flow *flow, enum flow_end reason)
     self->on_ended(&ended, self->arg);
 }
 
+static void count_live(flow_table_t *self, const struct flow_key *key, int change)
+{
+    self->size += (uint32_t) change;
+    self->books[key->collector].size += (uint32_t) change;
+}
+
 /* Give the slot back.  Its flow holds nothing any more. */
 static void release(flow_table_t *self, uint32_t slot)
 {
@@ -197,7 +204,7 @@ static void release(flow_table_t *self, uint32_t slot)
 static void end(flow_table_t *self, uint32_t slot, enum flow_end reason)
 {
     report(self, &self->flows[slot], reason);
-    self->size--;
+    count_live(self, &self->flows[slot].key, -1);
     release(self, slot);
 }
 
@@ -264,12 +271,11 @@ static struct flow *open_flow(flow_table_t *self, const struct flow_key *key, ui
         .hash = hash,
         .is_used = true,
         .is_initiator = is_initiator,
-        .note_address = FLOW_NO_NOTE,
-        .note_port = FLOW_NO_NOTE,
+        .notes = { { FLOW_NO_NOTE, FLOW_NO_NOTE, 0 }, { FLOW_NO_NOTE, FLOW_NO_NOTE, 0 } },
     };
     slot_index_insert(&self->index, hash, slot);
     second_lists_file(&self->seconds, slot, self->flows[slot].last_second);
-    self->size++;
+    count_live(self, key, 1);
     return &self->flows[slot];
 }
 
@@ -282,7 +288,7 @@ static void reopen(flow_table_t *self, struct flow *flow, const struct flow_upda
         flow->is_initiator = !(update->tcp_flags & PACKET_TCP_ACK);
     second_lists_refile(&self->seconds, (uint32_t) (flow - self->flows), flow->last_second);
     self->closed--;
-    self->size++;
+    count_live(self, &flow->key, 1);
 }
 
 /* Report a flow whose time is up when the next record arrives, and let it begin again. */
@@ -304,7 +310,7 @@ static void close_flow(flow_table_t *self, struct flow *flow, uint8_t tcp_flags)
     flow->last_second = self->seconds.now;
     slot_lists_move(&self->seconds.lists, second_lists_extra(&self->seconds, LIST_CLOSED),
                     (uint32_t) (flow - self->flows));
-    self->size--;
+    count_live(self, &flow->key, -1);
     self->closed++;
 }
 
@@ -480,6 +486,12 @@ uint32_t flow_table_best(flow_table_t *self, uint32_t most, uint32_t *ret_slots)
 
 bool flow_table_is_empty(const flow_table_t *self) { return self->size + self->closed == 0; }
 uint32_t flow_table_size(const flow_table_t *self) { return self->size; }
+uint32_t flow_table_size_of(const flow_table_t *self, uint32_t collector)
+{
+    assert(collector < self->limits.collectors);
+    return self->books[collector].size;
+}
+
 uint32_t flow_table_capacity(const flow_table_t *self) { return self->limits.flows; }
 uint64_t flow_table_evicted(const flow_table_t *self) { return self->evicted; }
 uint32_t flow_table_slots(const flow_table_t *self) { return self->seconds.used; }

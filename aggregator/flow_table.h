@@ -18,6 +18,7 @@
 #define FLOW_CLOSED_S 10
 #define FLOW_NO_NOTE UINT32_MAX
 #define FLOW_AUDIT 4096         /* slots that are audited each second */
+#define FLOW_NOTES 2
 
 struct flow_limits {
     uint32_t flows;             /* 1 to 2^24 */
@@ -39,6 +40,13 @@ struct flow_update {
     uint8_t ip_version;
 };
 
+/* What the owner wants to find again with the flow; FLOW_NO_NOTE and 0 in a new one. */
+struct flow_note {
+    uint32_t address;
+    uint32_t port;
+    uint32_t port_second;
+};
+
 /* Two cache lines.  Read only, except for the notes. */
 struct flow {
     struct flow_key key;
@@ -55,10 +63,7 @@ struct flow {
     bool is_used;
     bool is_touched;            /* active since it was filed under a second */
     bool is_initiator;          /* its source spoke first; kept over flushes */
-    /* What the owner wants to find again with the flow; FLOW_NO_NOTE in a new one. */
-    uint32_t note_address;
-    uint32_t note_port;
-    uint32_t note_port_second;
+    struct flow_note notes[FLOW_NOTES];
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct flow) == 128, "a flow is two cache lines");
@@ -118,6 +123,7 @@ uint32_t flow_table_best(flow_table_t *self, uint32_t most, uint32_t *ret_slots)
 
 bool flow_table_is_empty(const flow_table_t *self);         /* closed ones are gone too */
 uint32_t flow_table_size(const flow_table_t *self);         /* live flows */
+uint32_t flow_table_size_of(const flow_table_t *self, uint32_t collector);
 uint32_t flow_table_capacity(const flow_table_t *self);
 uint64_t flow_table_evicted(const flow_table_t *self);      /* live ones, for newer ones */
 

@@ -18,7 +18,8 @@ struct head {
     uint64_t last_unix_ns;
     uint32_t syn, ack;
     uint32_t last_second;
-    uint32_t is_touched;        /* active since it was filed under a second */
+    uint16_t is_touched;        /* active since it was filed under a second */
+    uint16_t collector;
 };
 
 _Static_assert(sizeof(struct head) == 64, "a head is one cache line");
@@ -56,7 +57,9 @@ struct ip_window {
     struct slot_ranking rankings[WINDOW_RANKINGS];
     struct total totals[WINDOW_S], total;
     uint32_t capacity;
+    uint32_t collectors;
     uint32_t size;
+    uint32_t *sizes;            /* by collector */
     uint64_t evicted, refused;
 };
 
@@ -82,19 +85,22 @@ static uint32_t group_of_bucket(const ip_window_t *self, unsigned i)
     return i * slot_bits_groups_of(self->capacity);
 }
 
-ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed)
+ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint32_t collectors, uint64_t seed)
 {
-    assert(addresses >= 1 && ports >= 1);
+    assert(addresses >= 1 && ports >= 1 && collectors >= 1 && collectors <= UINT16_MAX);
 
     ip_window_t *self = calloc(1, sizeof *self);
     if (!self)
         return NULL;
     self->capacity = addresses;
+    self->collectors = collectors;
     self->secret = hash_secret_of(seed);
+    self->sizes = calloc(collectors, sizeof *self->sizes);
     self->heads = table_memory_new(addresses, sizeof *self->heads);
     self->buckets = table_memory_new(addresses, sizeof *self->buckets);
     self->ports = port_set_new(ports, addresses, ~seed, &self->changed);
-    if (!self->heads || !self->buckets || !self->ports || make_rankings(self) != 0
+    if (!self->sizes || !self->heads || !self->buckets || !self->ports
+        || make_rankings(self) != 0
         || slot_bits_init(&self->in_use, group_of_bucket(self, WINDOW_S) * SLOT_BITS_GROUP) != 0
         || slot_index_init(&self->index, addresses) != 0
         || second_lists_init(&self->seconds, addresses, WINDOW_S, 0) != 0)
@@ -118,32 +124,42 @@ void ip_window_destroy(ip_window_t **self_p)
         slot_ranking_clear(&self->rankings[i]);
     table_memory_free(self->heads, self->capacity, sizeof *self->heads);
     table_memory_free(self->buckets, self->capacity, sizeof *self->buckets);
+    free(self->sizes);
     free(self);
     *self_p = NULL;
 }
 
-static uint32_t hash_of(const ip_window_t *self, const uint8_t addr[16])
+static uint32_t hash_of(const ip_window_t *self, const uint8_t addr[16], uint16_t collector)
 {
-    return (uint32_t) hash_with(&self->secret, hash_address(&self->secret, addr), 0);
+    return (uint32_t) hash_with(&self->secret, hash_address(&self->secret, addr), collector);
 }
 
-static uint32_t find(const ip_window_t *self, const uint8_t addr[16], uint32_t hash)
+static bool is_of(const struct head *head, const uint8_t addr[16], uint16_t collector)
+{
+    return head->collector == collector && memcmp(head->addr, addr, 16) == 0;
+}
+
+static uint32_t find(const ip_window_t *self, const uint8_t addr[16], uint16_t collector,
+                     uint32_t hash)
 {
     uint32_t cursor = slot_index_place(&self->index, hash), slot;
 
     while ((slot = slot_index_next(&self->index, hash, SLOT_MATCH_ALL, &cursor)) != SLOT_NONE)
-        if (memcmp(self->heads[slot].addr, addr, 16) == 0)
+        if (is_of(&self->heads[slot], addr, collector))
             break;
     return slot;
 }
 
 static void release(ip_window_t *self, uint32_t slot)
 {
-    slot_index_remove(&self->index, hash_of(self, self->heads[slot].addr), slot);
+    const struct head *head = &self->heads[slot];
+
+    slot_index_remove(&self->index, hash_of(self, head->addr, head->collector), slot);
     port_set_forget(self->ports, slot);
     second_lists_release(&self->seconds, slot);
     slot_bits_add(&self->changed, slot);
     self->heads[slot].filled = 0;
+    self->sizes[head->collector]--;
     self->size--;
 }
 
@@ -174,15 +190,16 @@ static uint32_t take_slot(ip_window_t *self)
     return second_lists_take(&self->seconds);
 }
 
-static uint32_t open_address(ip_window_t *self, const uint8_t addr[16], uint32_t hash,
-                             uint32_t second)
+static uint32_t open_address(ip_window_t *self, const struct window_update *update, uint32_t hash)
 {
     uint32_t slot = take_slot(self);
 
-    self->heads[slot] = (struct head) { .last_second = second };
-    memcpy(self->heads[slot].addr, addr, 16);
+    self->heads[slot] = (struct head) { .last_second = update->second,
+                                        .collector = update->collector };
+    memcpy(self->heads[slot].addr, update->addr, 16);
     slot_index_insert(&self->index, hash, slot);
-    second_lists_file(&self->seconds, slot, second);
+    second_lists_file(&self->seconds, slot, update->second);
+    self->sizes[update->collector]++;
     self->size++;
     return slot;
 }
@@ -192,11 +209,11 @@ static uint32_t find_or_open(ip_window_t *self, uint32_t hint, const struct wind
     uint32_t slot = hint;
 
     if (hint >= self->seconds.used || self->heads[hint].filled == 0
-        || memcmp(self->heads[hint].addr, update->addr, 16) != 0) {
-        uint32_t hash = hash_of(self, update->addr);
-        slot = find(self, update->addr, hash);
+        || !is_of(&self->heads[hint], update->addr, update->collector)) {
+        uint32_t hash = hash_of(self, update->addr, update->collector);
+        slot = find(self, update->addr, update->collector, hash);
         if (slot == SLOT_NONE)
-            return open_address(self, update->addr, hash, update->second);
+            return open_address(self, update, hash);
     }
     self->heads[slot].is_touched = true;
     return slot;
@@ -235,7 +252,7 @@ static void add_to(struct head *head, struct bucket *bucket, const struct window
 
 uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_update *update)
 {
-    assert(update->second <= self->seconds.now);
+    assert(update->second <= self->seconds.now && update->collector < self->collectors);
 
     if (self->seconds.now - update->second >= WINDOW_S) {
         self->refused++;
@@ -325,6 +342,13 @@ bool ip_window_is_empty(const ip_window_t *self)
 }
 
 uint32_t ip_window_size(const ip_window_t *self) { return self->size; }
+
+uint32_t ip_window_size_of(const ip_window_t *self, uint32_t collector)
+{
+    assert(collector < self->collectors);
+    return self->sizes[collector];
+}
+
 uint64_t ip_window_packets(const ip_window_t *self) { return self->total.packets; }
 uint64_t ip_window_bytes(const ip_window_t *self) { return self->total.bytes; }
 uint32_t ip_window_slots(const ip_window_t *self) { return self->seconds.used; }
@@ -355,6 +379,7 @@ bool ip_window_at(const ip_window_t *self, uint32_t slot, struct window_sums *re
         return false;
     *ret_sums = (struct window_sums) {
         .addr = head->addr,
+        .collector = head->collector,
         .packets = head->packets,
         .bytes = head->bytes,
         .syn = head->syn,

@@ -3,6 +3,7 @@
  * Sixty buckets of one second per address on the timeline of the records: the current second
  * and the 59 before it.  The sums stand beside them, so that reading adds nothing up and changes
  * nothing.  Memory never grows: a full table gives up the address that was idle for longest.
+ * With several collectors an address can be kept once for each: the key is both.
  * An address is counted once for every interface and direction in which its packets were seen: a
  * router sees a forwarded packet twice.
  */
@@ -21,6 +22,7 @@ typedef struct ip_window ip_window_t;
 /* What one record adds to the address that sent its packets. */
 struct window_update {
     const uint8_t *addr;        /* 16 bytes */
+    uint16_t collector;         /* below the window's collectors */
     uint32_t second;            /* of the last packet, at most the window's own */
     uint32_t packets;
     uint32_t bytes;
@@ -31,6 +33,7 @@ struct window_update {
 /* The sums of one address. */
 struct window_sums {
     const uint8_t *addr;        /* 16 bytes, valid until the window changes */
+    uint16_t collector;
     uint64_t packets;
     uint64_t bytes;
     uint32_t syn;               /* packets with SYN without ACK */
@@ -39,15 +42,16 @@ struct window_sums {
     uint64_t last_unix_ns;
 };
 
-/* Make room for `addresses` (1 to 2^24) and `ports` destination ports of all of them; `seed` keys
- * the hashes.  Returns a window the caller destroys, or NULL when memory is short.  Memory
- * when full: 1,120 bytes an address and 60 a port. */
-ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint64_t seed);
+/* Make room for `addresses` (1 to 2^24) of collectors 0 to collectors - 1, and `ports` destination
+ * ports of all of them; `seed` keys the hashes.  Returns a window the caller destroys, or NULL when
+ * memory is short.  Memory when full: 1,120 bytes an address and 60 a port. */
+ip_window_t *ip_window_new(uint32_t addresses, uint32_t ports, uint32_t collectors, uint64_t seed);
 
 /* Free the window and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void ip_window_destroy(ip_window_t **self_p);
 
-/* Add one record.  `hint` is what the last call for the same address returned, or IP_WINDOW_NONE.
+/* Add one record.  `hint` is what the last call for the same address and collector returned, or
+ * IP_WINDOW_NONE.
  * Returns a hint, or IP_WINDOW_NONE when the record is older than the window and refused. */
 uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_update *update);
 
@@ -64,6 +68,7 @@ void ip_window_step(ip_window_t *self, uint32_t second);
 
 bool ip_window_is_empty(const ip_window_t *self);
 uint32_t ip_window_size(const ip_window_t *self);       /* addresses with a packet in the window */
+uint32_t ip_window_size_of(const ip_window_t *self, uint32_t collector);
 struct table_state ip_window_addresses(const ip_window_t *self);
 struct table_state ip_window_ports(const ip_window_t *self);
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector_view.h"
 #include "table_pages.h"
 
 static void fill_top(const accounting_t *accounting, enum window_ranking by,
@@ -38,48 +39,17 @@ static void fill_flows(const aggregate_t *aggregate, struct snapshot *snapshot)
         table_pages_flow_row(aggregate, flow_table_at(flows, slots[i]), &snapshot->top_flows[i]);
 }
 
-static void fill_collector(const aggregate_t *aggregate, const struct collector *collector,
-                           uint64_t local_ns, struct collector_state *ret_state)
-{
-    const struct loss_ledger *ledger = &collector->ledger;
-    const flow_table_t *flows = accounting_flows(aggregate_accounting(aggregate));
-    int64_t astray = flow_table_astray(flows, collector->index);
-
-    *ret_state = (struct collector_state) {
-        .status = collector->status,
-        .away = collector->is_away,
-        .age_s = local_ns > collector->heard_ns
-            ? (double) (local_ns - collector->heard_ns) / NS_PER_S : 0,
-        .accounted_packets = ledger->accounted.packets,
-        .accounted_bytes = ledger->accounted.bytes,
-        .base_packets = ledger->base.packets,
-        .base_bytes = ledger->base.bytes,
-        .loss_count = 1,
-        .losses[0] = ledger->bus_then,
-        .difference_packets = ledger->difference_packets + astray,
-        .in_flight_packets = ledger->in_flight_packets,
-    };
-    if (!collector->has_status) {
-        snprintf(ret_state->status.collector_id, sizeof ret_state->status.collector_id, "%s",
-                 collector->id);
-        ret_state->status.boot_id = ledger->boot_id;
-        ret_state->status.next_seq = ledger->next_seq;
-    }
-}
-
-static int fill_collectors(const aggregate_t *aggregate, uint64_t local_ns,
+static int fill_collectors(const aggregate_t *aggregate, uint64_t local_ns, uint64_t wall_ns,
                            struct snapshot *snapshot)
 {
-    const collector_table_t *collectors = aggregate_collectors(aggregate);
-    uint32_t size = collector_table_size(collectors);
+    uint32_t size = collector_table_size(aggregate_collectors(aggregate));
 
     snapshot->collectors = calloc(size + 1, sizeof *snapshot->collectors);
     if (!snapshot->collectors)
         return -ENOMEM;
     snapshot->collector_count = size;
     for (uint32_t i = 0; i < size; i++)
-        fill_collector(aggregate, collector_table_at(collectors, i), local_ns,
-                       &snapshot->collectors[i]);
+        collector_view_fill(aggregate, i, local_ns, wall_ns, &snapshot->collectors[i]);
     return 0;
 }
 
@@ -88,6 +58,7 @@ static void fill_totals(const aggregate_t *aggregate, struct snapshot *snapshot)
     const accounting_t *accounting = aggregate_accounting(aggregate);
     const traffic_history_t *history = aggregate_history(aggregate);
     const ip_window_t *window = accounting_window(accounting);
+    const ip_window_t *apart = accounting_window_apart(accounting);
     const flow_table_t *flows = accounting_flows(accounting);
     uint32_t last = traffic_history_last(history, accounting_second(accounting));
     struct flow_sums now = traffic_history_of(history, last);
@@ -107,9 +78,16 @@ static void fill_totals(const aggregate_t *aggregate, struct snapshot *snapshot)
     };
     snapshot->tables[1] = ip_window_addresses(window);
     snapshot->tables[2] = ip_window_ports(window);
+    if (!apart)
+        return;
+    snapshot->table_count = 5;
+    snapshot->tables[3] = ip_window_addresses(apart);
+    snapshot->tables[4] = ip_window_ports(apart);
+    strcpy(snapshot->tables[3].name, "addresses_each");
+    strcpy(snapshot->tables[4].name, "ports_each");
 }
 
-int snapshot_maker_fill(const aggregate_t *aggregate, uint64_t local_ns,
+int snapshot_maker_fill(const aggregate_t *aggregate, uint64_t local_ns, uint64_t wall_ns,
                         struct snapshot *ret_snapshot)
 {
     assert(aggregate && ret_snapshot);
@@ -118,5 +96,5 @@ int snapshot_maker_fill(const aggregate_t *aggregate, uint64_t local_ns,
     fill_totals(aggregate, ret_snapshot);
     fill_flows(aggregate, ret_snapshot);
     fill_addresses(aggregate_accounting(aggregate), ret_snapshot);
-    return fill_collectors(aggregate, local_ns, ret_snapshot);
+    return fill_collectors(aggregate, local_ns, wall_ns, ret_snapshot);
 }

@@ -6,9 +6,10 @@
 #include "aggregate.h"
 
 /* Fill all that comes from the tables; version, boot_id, seq, unix_ns, cost and bad_messages are
- * the caller's.  `local_ns` is this host's CLOCK_BOOTTIME.  The caller clears the snapshot.
+ * the caller's.  `local_ns` and `wall_ns` are this host's CLOCK_BOOTTIME and unix time.  The caller
+ * clears the snapshot.
  * Returns 0 or -ENOMEM.  Cost: one pass over the live flows and one over the addresses. */
-int snapshot_maker_fill(const aggregate_t *aggregate, uint64_t local_ns,
+int snapshot_maker_fill(const aggregate_t *aggregate, uint64_t local_ns, uint64_t wall_ns,
                         struct snapshot *ret_snapshot);
 
 #endif

@@ -81,7 +81,7 @@ static void make_and_send(snapshot_publisher_t *self, uint64_t bad_messages)
     self->bytes = NULL;
     self->seq++;
     self->made_ns = clock_monotonic_ns();
-    if (snapshot_maker_fill(self->aggregate, clock_boot_ns(), &snapshot) == 0) {
+    if (snapshot_maker_fill(self->aggregate, clock_boot_ns(), clock_wall_ns(), &snapshot) == 0) {
         snprintf(snapshot.version, sizeof snapshot.version, "%s", NTC_VERSION);
         snapshot.boot_id = self->boot_id;
         snapshot.seq = self->seq;

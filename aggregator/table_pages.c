@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector_view.h"
 #include "ip_addr.h"
 #include "top_list.h"
 
@@ -25,6 +26,9 @@ struct pass {
     const aggregate_t *aggregate;
     const struct table_query *query;
     const struct column *column;
+    const struct collector *collector;  /* only its rows; NULL = of all */
+    const ip_window_t *window;          /* ... and where its addresses are, ... */
+    uint32_t number;                    /* ... under this number */
     struct top_list top;
     uint32_t total;
 };
@@ -117,8 +121,7 @@ static int order_flows(uint32_t a, uint32_t b, const void *arg)
 static int order_addresses(uint32_t a, uint32_t b, const void *arg)
 {
     const struct pass *pass = arg;
-    const ip_window_t *window = accounting_window(aggregate_accounting(pass->aggregate));
-    int order = order_by_address(a, b, window);
+    int order = order_by_address(a, b, pass->window);
 
     return pass->column->is_addr ? by_direction(pass, order) : order;
 }
@@ -189,7 +192,8 @@ static int fill_flows(struct pass *pass, struct table_page *page)
     pass->top.order = order_flows;
     for (uint32_t slot = 0; slot < flow_table_slots(flows); slot++) {
         const struct flow *flow = flow_table_at(flows, slot);
-        if (flow && flow_matches(pass->query, flow))
+        if (flow && (!pass->collector || flow->key.collector == pass->collector->index)
+            && flow_matches(pass->query, flow))
             offer(pass, pass->column->flow_rank(flow), slot);
     }
     top_list_sort(&pass->top);
@@ -204,12 +208,15 @@ static int fill_flows(struct pass *pass, struct table_page *page)
 
 static int fill_addresses(struct pass *pass, struct table_page *page)
 {
-    const ip_window_t *window = accounting_window(aggregate_accounting(pass->aggregate));
+    const ip_window_t *window = pass->window;
 
+    if (!window)
+        return -ENOMEM;
     pass->top.order = order_addresses;
     for (uint32_t slot = 0; slot < ip_window_slots(window); slot++) {
         struct window_sums sums;
-        if (ip_window_at(window, slot, &sums) && is_asked_for(pass->query, sums.addr))
+        if (ip_window_at(window, slot, &sums) && sums.collector == pass->number
+            && is_asked_for(pass->query, sums.addr))
             offer(pass, pass->column->address_rank(&sums), slot);
     }
     top_list_sort(&pass->top);
@@ -241,11 +248,11 @@ static const struct column *find_column(const struct table_query *query, const c
 }
 
 static int fill_rows(const aggregate_t *aggregate, const struct table_query *query,
-                     struct table_page *page)
+                     const struct collector *collector, struct table_page *page)
 {
     bool is_flows = query->table == QUERY_FLOWS;
     uint32_t depth = query->offset + query->limit;
-    struct pass pass = { .aggregate = aggregate, .query = query };
+    struct pass pass = { .aggregate = aggregate, .query = query, .collector = collector };
 
     if (depth < query->limit || depth > QUERY_MAX_DEPTH || query->limit > QUERY_MAX_LIMIT) {
         snprintf(page->error, sizeof page->error,
@@ -257,6 +264,11 @@ static int fill_rows(const aggregate_t *aggregate, const struct table_query *que
                               is_flows ? FLOW_COLUMNS : ADDRESS_COLUMNS, page);
     if (!pass.column)
         return 0;
+    pass.window = accounting_window(aggregate_accounting(aggregate));
+    if (collector) {
+        pass.number = collector->index;
+        pass.window = aggregate_window_of(aggregate, &pass.number);
+    }
     pass.top = (struct top_list) {
         .entries = malloc(depth * sizeof *pass.top.entries), .capacity = depth, .arg = &pass,
     };
@@ -269,9 +281,13 @@ static int fill_rows(const aggregate_t *aggregate, const struct table_query *que
 }
 
 static int fill_history(const aggregate_t *aggregate, const struct table_query *query,
-                        uint64_t local_ns, uint64_t wall_ns, struct table_page *page)
+                        const struct collector *collector, uint64_t local_ns, uint64_t wall_ns,
+                        struct table_page *page)
 {
-    const traffic_history_t *history = aggregate_history(aggregate);
+    const traffic_history_t *history = collector
+        ? aggregate_history_of(aggregate, collector->index) : aggregate_history(aggregate);
+    if (!history)
+        return -ENOMEM;
     uint32_t now = accounting_second(aggregate_accounting(aggregate));
     uint32_t last = traffic_history_last(history, now);
     int rc = traffic_history_read(history, last, query->seconds, &page->history);
@@ -279,6 +295,22 @@ static int fill_history(const aggregate_t *aggregate, const struct table_query *
     page->history.end_unix_s = aggregate_unix_s(aggregate, last, local_ns, wall_ns);
     page->total = page->history.length;
     return rc;
+}
+
+static int fill_summary(const aggregate_t *aggregate, const struct collector *collector,
+                        uint64_t local_ns, uint64_t wall_ns, struct table_page *page)
+{
+    page->summary = calloc(1, sizeof *page->summary);
+    return !page->summary ? -ENOMEM : collector_view_snapshot(aggregate, collector->index, local_ns,
+                                                              wall_ns, page->summary);
+}
+
+static int refuse_collector(const struct table_query *query, struct table_page *page)
+{
+    page->is_unknown_collector = true;
+    snprintf(page->error, sizeof page->error, "collector: there is no \"%s\"",
+             query->collector_id);
+    return 0;
 }
 
 int table_pages_answer(const aggregate_t *aggregate, const struct table_query *query,
@@ -289,9 +321,26 @@ int table_pages_answer(const aggregate_t *aggregate, const struct table_query *q
     memset(ret_page, 0, sizeof *ret_page);
     ret_page->request_id = query->request_id;
     ret_page->unix_ns = wall_ns;
-    int rc = query->table == QUERY_HISTORY
-        ? fill_history(aggregate, query, local_ns, wall_ns, ret_page)
-        : fill_rows(aggregate, query, ret_page);
+    const struct collector *collector = NULL;
+    if (query->collector_id[0] != '\0') {
+        collector = collector_table_known(aggregate_collectors(aggregate), query->collector_id);
+        if (!collector)
+            return refuse_collector(query, ret_page);
+    }
+    int rc = 0;
+    switch (query->table) {
+    case QUERY_FLOWS:
+    case QUERY_ADDRESSES:
+        rc = fill_rows(aggregate, query, collector, ret_page);
+        break;
+    case QUERY_HISTORY:
+        rc = fill_history(aggregate, query, collector, local_ns, wall_ns, ret_page);
+        break;
+    case QUERY_SUMMARY:
+        assert(collector);
+        rc = fill_summary(aggregate, collector, local_ns, wall_ns, ret_page);
+        break;
+    }
     if (rc != 0)
         table_page_clear(ret_page);
     return rc;

@@ -46,6 +46,19 @@ static void fill_collector(struct collector_message *self, const struct collecto
     message->losses = self->losses.list;
     message->difference_packets = state->difference_packets;
     message->in_flight_packets = state->in_flight_packets;
+    message->packets_per_second = state->packets_per_second;
+    message->bytes_per_second = state->bytes_per_second;
+    message->packets_per_second_now = state->packets_per_second_now;
+    message->bytes_per_second_now = state->bytes_per_second_now;
+    message->active_ips = state->active_ips;
+    message->active_flows = state->active_flows;
+    message->idle_s = state->idle_s;
+    message->restarts = state->restarts;
+    message->restarted_s = state->restarted_s;
+    message->returns = state->returns;
+    message->returned_s = state->returned_s;
+    message->rival = state->has_rival;
+    message->clock_error_ns = state->clock_error_ns;
 }
 
 static int fill_collectors(struct parts *self, const struct snapshot *snapshot)
@@ -201,6 +214,18 @@ static bool read_tables(const Ntc__Snapshot *message, struct snapshot *snapshot)
     return true;
 }
 
+static bool has_amounts(const struct collector_state *state)
+{
+    const double values[] = { state->age_s, state->packets_per_second, state->bytes_per_second,
+                              state->packets_per_second_now, state->bytes_per_second_now,
+                              state->idle_s, state->restarted_s, state->returned_s };
+
+    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+        if (!wire_message_is_amount(values[i]))
+            return false;
+    return true;
+}
+
 static bool read_collector(const Ntc__CollectorState *message, struct collector_state *state)
 {
     state->away = message->away;
@@ -211,8 +236,21 @@ static bool read_collector(const Ntc__CollectorState *message, struct collector_
     state->base_bytes = message->base_bytes;
     state->difference_packets = message->difference_packets;
     state->in_flight_packets = message->in_flight_packets;
-    return message->status && status_message_read(message->status, &state->status)
-        && wire_message_is_amount(state->age_s)
+    state->packets_per_second = message->packets_per_second;
+    state->bytes_per_second = message->bytes_per_second;
+    state->packets_per_second_now = message->packets_per_second_now;
+    state->bytes_per_second_now = message->bytes_per_second_now;
+    state->active_ips = message->active_ips;
+    state->active_flows = message->active_flows;
+    state->idle_s = message->idle_s;
+    state->restarts = message->restarts;
+    state->restarted_s = message->restarted_s;
+    state->returns = message->returns;
+    state->returned_s = message->returned_s;
+    state->has_rival = message->rival;
+    state->clock_error_ns = message->clock_error_ns;
+    return has_amounts(state)
+        && message->status && status_message_read(message->status, &state->status)
         && loss_messages_read(message->losses, message->n_losses, state->losses,
                               &state->loss_count);
 }

@@ -48,6 +48,14 @@ struct collector_state {
     struct loss losses[STATUS_MAX_LOSSES];  /* behind the collector: stage "bus" */
     int64_t difference_packets;
     uint64_t in_flight_packets;
+    double packets_per_second, bytes_per_second;            /* by its kernel counters */
+    double packets_per_second_now, bytes_per_second_now;
+    uint32_t active_ips, active_flows;
+    double idle_s;                  /* since it counted a packet */
+    uint32_t restarts, returns;
+    double restarted_s, returned_s; /* since the last one; 0 = never */
+    bool has_rival;
+    int64_t clock_error_ns;         /* its wall clock - the aggregator's; 0 = not known */
 };
 
 struct table_state {

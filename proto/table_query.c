@@ -33,12 +33,13 @@ int table_query_encode(const struct table_query *query, uint8_t **ret_bytes, siz
     message.action = query->action;
     message.direction = query->direction;
     message.seconds = query->seconds;
+    message.collector_id = (char *) query->collector_id;
     return wire_message_pack(&message.base, ret_bytes, ret_size);
 }
 
 static bool is_in_range(const Ntc__TableQuery *message)
 {
-    return (unsigned) message->table <= QUERY_HISTORY
+    return (unsigned) message->table <= QUERY_SUMMARY
         && message->limit <= QUERY_MAX_LIMIT && message->offset <= QUERY_MAX_DEPTH
         && message->port <= UINT16_MAX
         && message->group <= PACKET_GROUPS && message->action <= PACKET_ACTIONS
@@ -66,7 +67,10 @@ static bool read_query(const Ntc__TableQuery *message, struct table_query *query
     query->direction = (uint8_t) message->direction;
     query->seconds = message->seconds > 0 ? message->seconds : HISTORY_MAX_S;
     return query->limit + query->offset <= QUERY_MAX_DEPTH
-        && wire_message_ascii(query->sort, sizeof query->sort, message->sort);
+        && wire_message_ascii(query->sort, sizeof query->sort, message->sort)
+        && wire_message_ascii(query->collector_id, sizeof query->collector_id,
+                              message->collector_id)
+        && (query->table != QUERY_SUMMARY || query->collector_id[0] != '\0');
 }
 
 int table_query_decode(struct table_query *ret_query, const uint8_t *bytes, size_t size)
@@ -122,6 +126,8 @@ int table_page_encode(const struct table_page *page, uint8_t **ret_bytes, size_t
     struct history_message history;
     int rc = flow_messages_new(&flows, page->flows, page->flow_count);
 
+    if (rc == 0 && page->summary)
+        rc = snapshot_encode(page->summary, &message.summary.data, &message.summary.len);
     if (rc == 0)
         rc = address_messages_new(&addresses, page->addresses, page->address_count);
     if (rc == 0) {
@@ -134,9 +140,11 @@ int table_page_encode(const struct table_page *page, uint8_t **ret_bytes, size_t
         message.n_addresses = page->address_count;
         message.addresses = addresses.list;
         fill_history(&history, &page->history);
+        message.unknown_collector = page->is_unknown_collector;
         message.history = page->history.series_count > 0 ? &history.message : NULL;
         rc = wire_message_pack(&message.base, ret_bytes, ret_size);
     }
+    free(message.summary.data);
     free(addresses.list);
     free(flows.list);
     return rc;
@@ -206,16 +214,29 @@ static int read_addresses(const Ntc__TablePage *message, struct table_page *page
         ? 0 : -EBADMSG;
 }
 
+static int read_summary(const Ntc__TablePage *message, struct table_page *page)
+{
+    if (message->summary.len == 0)
+        return 0;
+    page->summary = calloc(1, sizeof *page->summary);
+    if (!page->summary)
+        return -ENOMEM;
+    return snapshot_decode(page->summary, message->summary.data, message->summary.len);
+}
+
 static int read_page(const Ntc__TablePage *message, struct table_page *page)
 {
     page->request_id = message->request_id;
     page->total = message->total;
     page->unix_ns = message->unix_ns;
+    page->is_unknown_collector = message->unknown_collector;
     if (!wire_message_utf8(page->error, sizeof page->error, message->error))
         return -EBADMSG;
     int rc = read_flows(message, page);
     if (rc == 0)
         rc = read_addresses(message, page);
+    if (rc == 0)
+        rc = read_summary(message, page);
     return rc == 0 ? read_history(message->history, &page->history) : rc;
 }
 
@@ -261,5 +282,8 @@ void table_page_clear(struct table_page *page)
     free(page->flows);
     free(page->addresses);
     free(page->history.values);
+    if (page->summary)
+        snapshot_clear(page->summary);
+    free(page->summary);
     memset(page, 0, sizeof *page);
 }

@@ -10,7 +10,7 @@
 #define HISTORY_MAX_S 3600
 #define HISTORY_SERIES 12           /* direction x action, then the four groups */
 
-enum query_table { QUERY_FLOWS = 0, QUERY_ADDRESSES = 1, QUERY_HISTORY = 2 };
+enum query_table { QUERY_FLOWS = 0, QUERY_ADDRESSES = 1, QUERY_HISTORY = 2, QUERY_SUMMARY = 3 };
 
 /* Fields: ntc.proto, message TableQuery. */
 struct table_query {
@@ -28,6 +28,7 @@ struct table_query {
     uint8_t action;                 /* 1 + enum packet_action, 0 = any */
     uint8_t direction;              /* 1 + enum packet_direction, 0 = any */
     uint32_t seconds;               /* decoded: 1 to HISTORY_MAX_S */
+    char collector_id[COLLECTOR_ID_SIZE];   /* "" = all together */
 };
 
 struct history_series {
@@ -56,6 +57,8 @@ struct table_page {
     uint32_t address_count;
     struct address_row *addresses;  /* from malloc */
     struct history history;
+    struct snapshot *summary;       /* from malloc, NULL = none */
+    bool is_unknown_collector;      /* why there is an error */
 };
 
 /* Encode; the caller frees *ret_bytes.  Return 0 or -ENOMEM. */

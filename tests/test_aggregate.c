@@ -304,6 +304,96 @@ START_TEST(two_processes_with_one_id_are_told_apart)
 }
 END_TEST
 
+static const struct collector *collector_at(uint32_t index)
+{
+    return collector_table_at(aggregate_collectors(aggregate), index);
+}
+
+/* Processes 1 to `count` with the same id speak in turn, five times a second. */
+static void dispute(uint64_t *seqs, uint32_t count, uint32_t rounds, uint32_t *accepted)
+{
+    for (uint32_t i = 0; i < rounds * count; i++) {
+        uint32_t speaker = i % count;
+        begin_stream("pi", 1 + speaker);
+        stream.header.first_seq = ++seqs[speaker];
+        enum hearing hearing = send_udp(1, local_ns);
+        accepted[speaker] += hearing == HEARING_GOES_ON;
+        if (speaker == count - 1)
+            local_ns += NS_PER_S / 5;
+    }
+}
+
+START_TEST(one_of_three_with_the_same_id_is_heard_however_long_they_talk)
+{
+    uint64_t seqs[3] = { 0 };
+    uint32_t accepted[3] = { 0 };
+
+    dispute(seqs, 3, 10, accepted);
+    memset(accepted, 0, sizeof accepted);
+    dispute(seqs, 3, 200, accepted);
+    ck_assert_uint_eq(accepted[0] + accepted[1] + accepted[2], 200);
+    ck_assert(accepted[0] == 200 || accepted[1] == 200 || accepted[2] == 200);
+    ck_assert(aggregate_has_rival(collector_at(0), local_ns));
+    ck_assert(!aggregate_has_rival(collector_at(0), local_ns + 11 * NS_PER_S));
+}
+END_TEST
+
+START_TEST(a_rival_takes_the_place_of_one_that_has_gone)
+{
+    uint64_t seqs[2] = { 0 };
+    uint32_t accepted[2] = { 0 };
+    int taken_after = 0;
+
+    dispute(seqs, 2, 20, accepted);
+    uint64_t gone = collector_at(0)->ledger.boot_id, stays = gone == 1 ? 2 : 1;
+    for (; collector_at(0)->ledger.boot_id == gone && taken_after < 50; taken_after++) {
+        local_ns += NS_PER_S / 5;
+        begin_stream("pi", stays);
+        stream.header.first_seq = ++seqs[stays - 1];
+        send_udp(1, local_ns);
+    }
+    ck_assert_int_ge(taken_after, 3 * 5 - 1);
+    ck_assert_int_le(taken_after, 4 * 5);
+}
+END_TEST
+
+START_TEST(restarts_and_returns_are_counted_apart)
+{
+    aggregate_tick(aggregate, local_ns, on_away, NULL);
+    send_status(local_ns);
+    ck_assert_uint_eq(collector_at(0)->restarts + collector_at(0)->returns, 0);
+    wait_s(5);
+    ck_assert_int_eq(send_status(local_ns), HEARING_BACK);
+    ck_assert_uint_eq(collector_at(0)->returns, 1);
+    ck_assert_uint_eq(collector_at(0)->returned_ns, local_ns);
+    ck_assert_uint_eq(collector_at(0)->restarts, 0);
+    wait_s(1);
+    begin_stream("pi", 2);
+    ck_assert_int_eq(send_status(local_ns), HEARING_RESTARTED);
+    ck_assert_uint_eq(collector_at(0)->returns, 1);
+    ck_assert_uint_eq(collector_at(0)->restarts, 1);
+    ck_assert_uint_eq(collector_at(0)->restarted_ns, local_ns);
+}
+END_TEST
+
+START_TEST(counters_that_move_are_told_from_those_that_stand)
+{
+    struct collector_status status = status_at(local_ns);
+
+    status.packets[3] = 7;
+    aggregate_take_status(aggregate, &status, local_ns);
+    uint64_t moved_ns = local_ns;
+    for (int i = 0; i < 4; i++) {
+        status.clock_ns = local_ns += NS_PER_S;
+        aggregate_take_status(aggregate, &status, local_ns);
+        ck_assert_uint_eq(collector_at(0)->moved_ns, moved_ns);
+    }
+    status.packets[3]++;
+    aggregate_take_status(aggregate, &status, local_ns);
+    ck_assert_uint_eq(collector_at(0)->moved_ns, local_ns);
+}
+END_TEST
+
 START_TEST(impossible_times_are_refused)
 {
     send_udp(1, local_ns);
@@ -378,6 +468,10 @@ int main(void)
     tcase_add_test(tcase, clocks_of_two_hosts_meet_on_one_timeline);
     tcase_add_test(tcase, a_clock_that_lags_behind_is_set_anew);
     tcase_add_test(tcase, two_processes_with_one_id_are_told_apart);
+    tcase_add_test(tcase, one_of_three_with_the_same_id_is_heard_however_long_they_talk);
+    tcase_add_test(tcase, a_rival_takes_the_place_of_one_that_has_gone);
+    tcase_add_test(tcase, restarts_and_returns_are_counted_apart);
+    tcase_add_test(tcase, counters_that_move_are_told_from_those_that_stand);
     tcase_add_test(tcase, impossible_times_are_refused);
     tcase_add_test(tcase, more_collectors_than_fit_are_refused);
     tcase_add_test(tcase, the_totals_of_a_host_that_booted_again_make_no_spike);

@@ -13,7 +13,7 @@ static uint8_t addrs[ADDRESSES * 2][16];
 
 static void setup(void)
 {
-    window = ip_window_new(ADDRESSES, 4 * ADDRESSES, 42);
+    window = ip_window_new(ADDRESSES, 4 * ADDRESSES, 2, 42);
     ck_assert_ptr_nonnull(window);
     ip_window_step(window, 1000);
     for (uint32_t i = 0; i < ADDRESSES * 2; i++)

@@ -29,6 +29,19 @@ static void random_collector(struct collector_state *state)
         random_loss(&state->losses[i]);
     state->difference_packets = (int64_t) random_u64() - (int64_t) random_u64();
     state->in_flight_packets = random_u64();
+    state->packets_per_second = random_amount();
+    state->bytes_per_second = random_amount();
+    state->packets_per_second_now = random_amount();
+    state->bytes_per_second_now = random_amount();
+    state->active_ips = random_u32();
+    state->active_flows = random_u32();
+    state->idle_s = random_amount();
+    state->restarts = random_u32();
+    state->returns = random_u32();
+    state->restarted_s = random_amount();
+    state->returned_s = random_amount();
+    state->has_rival = random() & 1;
+    state->clock_error_ns = (int64_t) random_u64();
 }
 
 static void random_top(struct top_rows *top, uint32_t most)

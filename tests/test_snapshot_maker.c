@@ -25,7 +25,7 @@ static void make(uint32_t after_s)
     uint64_t local_ns = FILLED_LOCAL_NS + after_s * NS_PER_S;
 
     snapshot_clear(&snapshot);
-    ck_assert_int_eq(snapshot_maker_fill(aggregate, local_ns, &snapshot), 0);
+    ck_assert_int_eq(snapshot_maker_fill(aggregate, local_ns, 0, &snapshot), 0);
 }
 
 START_TEST(an_empty_aggregator_shows_its_tables)

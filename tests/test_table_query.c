@@ -27,7 +27,7 @@ static struct table_query random_query(void)
 {
     struct table_query query = {
         .request_id = random_u64(),
-        .table = (enum query_table) (random() % 3),
+        .table = (enum query_table) (random() % 4),
         .ascending = random() & 1,
         .limit = (uint32_t) random() % QUERY_MAX_LIMIT + 1,
         .offset = (uint32_t) random() % (QUERY_MAX_DEPTH - QUERY_MAX_LIMIT + 1),
@@ -40,6 +40,7 @@ static struct table_query random_query(void)
     };
 
     random_text(query.sort, sizeof query.sort, 0);
+    random_text(query.collector_id, sizeof query.collector_id, query.table == QUERY_SUMMARY);
     if (query.has_addr) {
         random_bytes(query.addr, 16);
         query.addr_bits = (uint8_t) (random() % 129);

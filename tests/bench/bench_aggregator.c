@@ -141,7 +141,7 @@ static double snapshot_ms(const aggregate_t *aggregate)
     struct snapshot snapshot;
     uint8_t *bytes = NULL;
     size_t size;
-    int rc = snapshot_maker_fill(aggregate, 1000 * NS_PER_S, &snapshot);
+    int rc = snapshot_maker_fill(aggregate, 1000 * NS_PER_S, 0, &snapshot);
 
     assert(rc == 0);
     rc = snapshot_encode(&snapshot, &bytes, &size);
