@@ -13,8 +13,10 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -26,6 +28,7 @@ BUILD = ROOT / os.environ.get("NTC_BUILD", "build/release")
 EMPTY = BUILD / "tests/bench/empty.bpf.o"
 GENERATOR = BUILD / "tests/bench/generator"
 SECONDS = float(os.environ.get("BENCH_S", "3"))
+SLICES = int(os.environ.get("BENCH_SLICES", "11"))
 SENDERS = os.cpu_count()
 HUGE = "100000000"
 TICK = os.sysconf("SC_CLK_TCK")
@@ -33,22 +36,24 @@ results = {}
 
 
 class Bench:
-    """A sender and a watched router, joined by a cable."""
+    """A sender and a watched router, joined by cables: `port0`, `port1` ... at the router."""
 
-    def __init__(self):
+    def __init__(self, cables=1):
         self.router, self.peer = Namespace("bench-r"), Namespace("bench-s")
         for host in (self.router, self.peer):
             host.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
-        self.router.run("ip", "link", "add", "port", "type", "veth", "peer", "name", "peer",
-                        "netns", self.peer.name)
-        self.router.run("ip", "link", "set", "port", "arp", "off", "up")
-        self.peer.run("ip", "link", "set", "peer", "arp", "off", "up")
+        for i in range(cables):
+            self.router.run("ip", "link", "add", f"port{i}", "type", "veth", "peer", "name", f"peer{i}",
+                            "netns", self.peer.name)
+            self.router.run("ip", "link", "set", f"port{i}", "arp", "off", "up")
+            self.peer.run("ip", "link", "set", f"peer{i}", "arp", "off", "up")
 
-    def generate(self, flows="40", size=60, seconds=SECONDS, rate=0, senders=SENDERS):
+    def generate(self, flows="40", size=60, seconds=SECONDS, rate=0, senders=SENDERS, cable=0):
         """Send; return (packets sent, packets per second)."""
-        started = [self.peer.popen(GENERATOR, "peer", "--flows", flows, "--bytes", size, "--seconds",
-                                   seconds, "--rate", rate / senders, "--seed", 1000 + 7 * i,
-                                   stdout=subprocess.PIPE, text=True) for i in range(senders)]
+        started = [self.peer.popen(GENERATOR, f"peer{cable}", "--flows", flows, "--bytes", size,
+                                   "--seconds", seconds, "--rate", rate / senders, "--seed",
+                                   1000 + 7 * i, stdout=subprocess.PIPE, text=True)
+                   for i in range(senders)]
         done = [process.communicate()[0].split() for process in started]
         return (sum(int(sent) for sent, _ in done),
                 sum(int(sent) / float(took) for sent, took in done))
@@ -60,7 +65,7 @@ class Bench:
 
 class BenchNtc(Ntc):
     def cpu(self):
-        return {name: process.cpu_seconds() for name, process in self.processes.items()}
+        return {name: cpu_seconds(process.popen.pid) for name, process in self.processes.items()}
 
     def memory(self):
         """MiB of each: proportional set size, where what several map counts once in all."""
@@ -81,15 +86,21 @@ class BenchNtc(Ntc):
         return wait_until(steady, "a quiet ledger", 30)
 
 
-def started(bench, list_entries=0, **settings):
+def started(bench, list_entries=0, cable=0, **settings):
     ntc = BenchNtc(bench)
-    ntc.settings.update(settings)
+    ntc.settings.update({"network.interfaces": f"[port{cable}]", **settings})
     if list_entries:
         with open(os.path.join(ntc.folder, "lists.json"), "w") as file:
             json.dump({"blacklist": [f"10.{i >> 8}.{i & 255}.1" for i in range(list_entries)],
                        "whitelist": []}, file)
     ntc.start_all()
     return ntc
+
+
+def cpu_seconds(pid):
+    """CPU time of all threads: the scheduler's nanoseconds, not clock ticks."""
+    return sum(int(path.read_text().split()[0])
+               for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 def proportional_mib(pid):
@@ -151,23 +162,78 @@ def mock():
         ntc.close()
 
 
-class Peer:
+class Unwatched:
+    """A cable without an agent: what the machine does by itself."""
+
+    processes = ()
+
+    def __init__(self, bench, cable):
+        self.bench, self.cable = bench, cable
+
+    def cpu(self):
+        """CPU seconds of user space so far."""
+        return sum(cpu_seconds(pid) for pid in self.processes)
+
+    def totals(self, sent):
+        """What the agent says of itself when all has been sent."""
+        return {}
+
+    def close(self):
+        pass
+
+
+class EmptyProgram(Unwatched):
+    def __init__(self, bench, cable):
+        super().__init__(bench, cable)
+        bench.router.run("tc", "qdisc", "add", "dev", f"port{cable}", "clsact")
+        for hook in ("ingress", "egress"):
+            bench.router.run("tc", "filter", "add", "dev", f"port{cable}", hook, "bpf", "da", "obj",
+                             str(EMPTY), "sec", "tc")
+
+
+class Watching(Unwatched):
+    """NTC, with so many listed addresses and these settings."""
+
+    def __init__(self, bench, cable, list_entries=0, **settings):
+        super().__init__(bench, cable)
+        self.ntc = started(bench, list_entries, cable, **settings)
+        self.processes = [process.popen.pid for process in self.ntc.processes.values()]
+
+    def totals(self, sent):
+        values = self.ntc.settle()
+        lost = sum(value for name, value in values.items() if name.startswith("ntc_lost_packets_total"))
+        return {"accounted %": round(100 * self.ntc.packets(proto="udp") / sent, 4),
+                "MiB": sum(self.ntc.memory().values()), "not in events": int(lost),
+                "ledger": int(values["ntc_ledger_difference_packets"])}
+
+    def close(self):
+        self.ntc.processes["collector"].stop()
+        self.ntc.close()
+
+
+class Peer(Unwatched):
     """Another tool on the same interface, with its own count of packets."""
 
     COMMANDS = {
-        "tcpdump": ["tcpdump", "-i", "port", "-n", "-w", "/dev/null", "-s", "96"],
-        "softflowd": ["softflowd", "-d", "-i", "port", "-n", "127.0.0.1:9995", "-c", "{folder}/ctl",
+        "tcpdump": ["tcpdump", "-i", "{port}", "-n", "-w", "/dev/null", "-s", "96"],
+        "softflowd": ["softflowd", "-d", "-i", "{port}", "-n", "127.0.0.1:9995", "-c", "{folder}/ctl",
                       "-p", "{folder}/pid"],
-        "pmacctd": ["pmacctd", "-i", "port", "-P", "memory", "-p", "{folder}/pipe",
+        "pmacctd": ["pmacctd", "-i", "{port}", "-P", "memory", "-p", "{folder}/pipe",
                     "-c", "src_host,dst_host,src_port,dst_port,proto"],
     }
 
-    def __init__(self, name, bench, folder):
-        self.name, self.bench, self.folder = name, bench, folder
-        command = [part.format(folder=folder) for part in self.COMMANDS[name]]
-        self.log = open(os.path.join(folder, name + ".log"), "w+")
+    def __init__(self, bench, cable, name):
+        super().__init__(bench, cable)
+        self.name, self.folder = name, tempfile.mkdtemp(prefix="ntc-peer-")
+        command = [part.format(folder=self.folder, port=f"port{cable}") for part in self.COMMANDS[name]]
+        self.log = open(os.path.join(self.folder, name + ".log"), "w+")
         self.process = bench.router.popen(*command, stdout=self.log, stderr=self.log)
         time.sleep(1)       # none of them says when it listens
+
+    @property
+    def processes(self):
+        children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
+        return [self.process.pid, *map(int, children)]
 
     def counted(self):
         """Packets that the tool says it has seen."""
@@ -187,118 +253,103 @@ class Peer:
             found = re.search(r"(\d+) packets captured", self.log.read())
         return int(found.group(1)) if found else 0
 
-    def cpu(self):
-        children = run("pgrep", "-P", str(self.process.pid), check=False).stdout.split()
-        total = 0
-        for pid in [str(self.process.pid), *children]:
-            try:
-                fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-                total += (int(fields[11]) + int(fields[12])) / TICK
-            except OSError:
-                pass
-        return total
-
-    def memory(self):
-        return proportional_mib(self.process.pid)
+    def totals(self, sent):
+        memory = sum(proportional_mib(pid) for pid in self.processes)
+        return {"accounted %": round(100 * self.counted() / sent, 2), "MiB": memory}
 
     def close(self):
         run("pkill", "-P", str(self.process.pid), check=False)
         self.process.kill()
         self.process.wait()
         self.log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
-AGENTS = ["none", "empty TC program", "NTC, every packet a record", "NTC, default", "NTC, 1000 listed",
-          "softflowd", "pmacctd", "tcpdump"]
+AGENTS = {
+    "none": Unwatched,
+    "empty TC program": EmptyProgram,
+    "NTC, every packet a record": lambda *at: Watching(*at, **{"events.per_second": HUGE}),
+    "NTC, default": Watching,
+    "NTC, 1000 listed": lambda *at: Watching(*at, list_entries=1000),
+    "softflowd": lambda *at: Peer(*at, "softflowd"),
+    "pmacctd": lambda *at: Peer(*at, "pmacctd"),
+    "tcpdump": lambda *at: Peer(*at, "tcpdump"),
+}
+AFTER_S = 0.2       # for an agent to finish what it has seen, before the next one's turn
 
 
-def measure_agent(bench, agent, traffic, rate):
-    """One row: the traffic with the agent at work."""
-    ntc = peer = None
-    folder = None
+class Lane:
+    """One agent on a cable of its own, and what was measured there, slice by slice."""
+
+    def __init__(self, name, bench, cable):
+        self.name, self.cable, self.bench = name, cable, bench
+        self.agent = AGENTS[name](bench, cable)
+        self.sent = self.cpu = self.softirq = self.seconds = 0
+        self.rates = []
+
+    def slice(self, seconds, **traffic):
+        cpu, softirq = self.agent.cpu(), softirq_s()
+        sent, per_second = self.bench.generate(seconds=seconds, cable=self.cable, **traffic)
+        self.softirq += softirq_s() - softirq
+        time.sleep(AFTER_S)
+        self.cpu += self.agent.cpu() - cpu
+        self.sent += sent
+        self.seconds += seconds
+        self.rates.append(per_second)
+
+    def against(self, other):
+        """The rate beside that of another lane: the median over slices that followed each other."""
+        return statistics.median(own / its for own, its in zip(self.rates, other.rates))
+
+    def row(self, lanes):
+        empty = next((lane for lane in lanes if lane.name == "empty TC program"), None)
+        row = {"agent": self.name, "Mpps": statistics.median(self.rates) / 1e6,
+               "of none": self.against(lanes[0]) if lanes[0].name == "none" else "-",
+               "of empty": self.against(empty) if empty else "-",
+               "user CPU-s/M": "-", "of a core %": "-", "softirq s/M": self.softirq / self.sent * 1e6,
+               "accounted %": "-", "MiB": "-", "not in events": "-", "ledger": "-"}
+        if self.agent.processes:
+            row.update({"user CPU-s/M": self.cpu / self.sent * 1e6,
+                        "of a core %": 100 * self.cpu / self.seconds})
+        return {**row, **self.agent.totals(self.sent)}
+
+
+def compare(title, traffic, agents=None, seconds=0.5, slices=SLICES):
+    """All agents side by side, each on its own cable, in short slices that take turns: what else the
+    machine does then falls on all of them, and the median of the ratios leaves it out."""
+    agents = agents or list(AGENTS)
+    agents = [agent for agent in agents if agent not in Peer.COMMANDS or shutil.which(agent)]
+    bench = Bench(len(agents))
+    lanes = []
     try:
-        if agent == "empty TC program":
-            bench.router.run("tc", "qdisc", "add", "dev", "port", "clsact")
-            for hook in ("ingress", "egress"):
-                bench.router.run("tc", "filter", "add", "dev", "port", hook, "bpf", "da", "obj",
-                                 str(EMPTY), "sec", "tc")
-        elif agent.startswith("NTC"):
-            ntc = started(bench, 1000 if "listed" in agent else 0,
-                          **({"events.per_second": HUGE} if "every" in agent else {}))
-            before = ntc.cpu()
-        elif agent != "none":
-            import tempfile
-            folder = tempfile.mkdtemp(prefix="ntc-peer-")
-            peer = Peer(agent, bench, folder)
-            before_peer = peer.cpu()
-        irq = softirq_s()
-        sent, per_second = bench.generate(rate=rate, **traffic)
-        irq = softirq_s() - irq
-        row = {"agent": agent, "Mpps": per_second / 1e6, "accounted %": "-", "user CPU-s/M": "-",
-               "of a core %": "-", "softirq s/M": irq / sent * 1e6, "MiB": "-"}
-        if ntc:
-            after = ntc.cpu()
-            values = ntc.settle()
-            cpu = sum(after.values()) - sum(before.values())
-            lost = sum(value for name, value in values.items()
-                       if name.startswith("ntc_lost_packets_total"))
-            row.update({"accounted %": round(100 * ntc.packets(proto="udp") / sent, 4),
-                        "user CPU-s/M": cpu / sent * 1e6, "of a core %": 100 * cpu / SECONDS,
-                        "MiB": sum(ntc.memory().values())})
-            row["not in events"] = int(lost)
-            row["ledger"] = int(values["ntc_ledger_difference_packets"])
-        elif peer:
-            cpu = peer.cpu() - before_peer
-            row["MiB"] = peer.memory()
-            row.update({"user CPU-s/M": cpu / sent * 1e6, "of a core %": 100 * cpu / SECONDS,
-                        "accounted %": round(100 * peer.counted() / sent, 2)})
-        row.setdefault("not in events", "-")
-        row.setdefault("ledger", "-")
-        return row
+        for i, agent in enumerate(agents):
+            lanes.append(Lane(agent, bench, i))
+        for turn in range(slices):
+            for i in range(len(lanes)):     # nobody always follows the same neighbour
+                lanes[(i + turn) % len(lanes)].slice(seconds, **traffic)
+        rows = [lane.row(lanes) for lane in lanes]
+        show(title, rows)
+        return rows
     finally:
-        if ntc:
-            ntc.processes["collector"].stop()
-            ntc.close()
-        if peer:
-            peer.close()
-            shutil.rmtree(folder, ignore_errors=True)
-        bench.router.run("tc", "qdisc", "del", "dev", "port", "clsact", check=False)
-
-
-def compare(title, traffic, rate=0, agents=None, rounds=3):
-    """All agents in turn, several rounds; the median round of each."""
-    agents = agents or [agent for agent in AGENTS
-                        if agent not in Peer.COMMANDS or shutil.which(agent)]
-    bench = Bench()
-    rows = {agent: [] for agent in agents}
-    try:
-        for _ in range(rounds):
-            base = None
-            for agent in agents:
-                row = measure_agent(bench, agent, traffic, rate)
-                base = base or row["Mpps"]
-                row["of none"] = row["Mpps"] / base
-                rows[agent].append(row)
-    finally:
+        for lane in lanes:
+            lane.agent.close()
         bench.close()
-    show(title, [sorted(found, key=lambda row: row["of none"])[len(found) // 2]
-                 for found in rows.values()])
 
 
 def live():
     compare("Full speed, 40 flows of 60 bytes", {"flows": "40"})
-    compare("Full speed, 1 flow of 60 bytes", {"flows": "1"}, rounds=1)
-    compare("Full speed, 4096 flows of 60 bytes", {"flows": "4096"}, rounds=1)
-    compare("Full speed, random sources, 60 bytes", {"flows": "random"}, rounds=1)
-    compare("Full speed, 40 flows of 1514 bytes", {"flows": "40", "size": 1514}, rounds=1)
+    compare("Full speed, 1 flow of 60 bytes", {"flows": "1"})
+    compare("Full speed, 4096 flows of 60 bytes", {"flows": "4096"})
+    compare("Full speed, random sources, 60 bytes", {"flows": "random"})
+    compare("Full speed, 40 flows of 1514 bytes", {"flows": "40", "size": 1514})
 
 
 def rates():
     quiet = [agent for agent in AGENTS if agent.startswith("NTC") or agent == "softflowd"]
     for rate in (1000, 10000, 200000):
         for flows in ("40", "4096") if rate == 200000 else ("40",):
-            compare(f"{rate} packets/s, {flows} flows", {"flows": flows, "senders": 1}, rate,
-                    [agent for agent in quiet if agent != "softflowd" or shutil.which(agent)], 1)
+            compare(f"{rate} packets/s, {flows} flows", {"flows": flows, "senders": 1, "rate": rate},
+                    quiet, SECONDS, 2)
     bench = Bench()
     rows = []
     try:
@@ -352,7 +403,7 @@ def latency():
         reader.start()
         sent = {}
         with bench.peer.inside(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
-            raw.bind(("peer", 0))
+            raw.bind(("peer0", 0))
             from scapy.all import IP, UDP, Ether
             frame = bytearray(bytes(Ether(dst="02:00:00:00:00:99") / IP(src="192.0.2.1",
                                                                          dst="192.0.2.2") / UDP()))
