@@ -21,6 +21,7 @@
 #include "kernel_contract.h"
 #include "ntc.skel.h"
 #include "tc_attachment.h"
+#include "tc_hook.h"
 #include "tc_source.h"
 
 #define LEAST_FREE_MIB 16       /* the lists file is written beside the old one */
@@ -124,30 +125,31 @@ static void examine_jit(struct doctor *self)
 }
 
 /* Put a program on the loopback device of an empty network namespace: that needs both modules. */
-static int try_attach(int program_fd)
+static int try_clsact(int program_fd)
 {
-    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = 1, .attach_point = BPF_TC_INGRESS);
-    DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY,
-                        .prog_fd = program_fd);
-    int rc = bpf_tc_hook_create(&hook);
+    struct tc_hook hook = { .pin_path = "", .ifindex = 1, .clsact_only = true };
+    bool made_clsact;
 
-    return rc != 0 ? rc : bpf_tc_attach(&hook, &opts);
+    return tc_hook_attach(&hook, program_fd, &made_clsact);
 }
 
 static void examine_attaching(struct doctor *self, int program_fd)
 {
+    if (tc_hook_has_tcx() && !self->config->network.clsact_only) {
+        tell(self, GOOD, "attaching", "by tcx");
+        return;
+    }
     int own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-
     if (own < 0 || unshare(CLONE_NEWNET) != 0) {
-        tell(self, NOTE, "clsact",
-             "not tried: only root can do that without touching an interface");
+        tell(self, NOTE, "attaching",
+             "by clsact, not tried: only root can do that without touching an interface");
     } else {
-        int rc = try_attach(program_fd);
+        int rc = try_clsact(program_fd);
         if (rc == 0)
-            tell(self, GOOD, "clsact", "programs can be attached (sch_ingress, cls_bpf)");
+            tell(self, GOOD, "attaching", "by clsact (sch_ingress, cls_bpf)");
         else
-            tell(self, BAD, "clsact", "%s: modprobe sch_ingress cls_bpf; if that fails, use a "
-                 "kernel that has both", strerror(-rc));
+            tell(self, BAD, "attaching", "by clsact: %s: modprobe sch_ingress cls_bpf; if that "
+                 "fails, use a kernel that has both, or Linux 6.6 and newer", strerror(-rc));
         if (setns(own, CLONE_NEWNET) != 0)
             tell(self, BAD, "namespace", "cannot return: %s", strerror(errno));
     }

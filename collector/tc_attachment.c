@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel_contract.h"
 #include "link_monitor.h"
 #include "log.h"
+#include "tc_hook.h"
 
 /* linux/if_arp.h has it, but cannot be included beside net/if.h. */
 #ifndef ARPHRD_IP6GRE
@@ -21,7 +21,7 @@
 
 struct tc_attachment {
     link_monitor_t *monitor;
-    const struct config_list *patterns;
+    const struct config_network *network;
     const kernel_source_t *source;
     uint32_t interface_count;
     struct interface_state interfaces[STATUS_MAX_INTERFACES];
@@ -39,10 +39,10 @@ static bool is_glob(const char *pattern)
  * carries never leaves the host. */
 static bool is_wanted(const tc_attachment_t *self, const char *name)
 {
-    if (self->patterns->size == 0)
+    if (self->network->interfaces.size == 0)
         return link_monitor_is_default_route(self->monitor, name);
-    for (uint32_t i = 0; i < self->patterns->size; i++) {
-        const char *pattern = self->patterns->items[i];
+    for (uint32_t i = 0; i < self->network->interfaces.size; i++) {
+        const char *pattern = self->network->interfaces.items[i];
         if (strcmp(pattern, name) == 0)
             return true;
         if (is_glob(pattern) && strcmp(name, "lo") != 0 && fnmatch(pattern, name, 0) == 0)
@@ -107,43 +107,43 @@ bool tc_attachment_can_watch(unsigned link_type)
     return link_kind_of(link_type) >= 0;
 }
 
-static int attach_direction(const tc_attachment_t *self, uint32_t ifindex, enum link_kind link,
-                            enum packet_direction direction)
+static struct tc_hook hook_of(const tc_attachment_t *self, const struct interface_state *state,
+                              int direction)
 {
-    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) ifindex,
-                        .attach_point = direction == PACKET_INGRESS ? BPF_TC_INGRESS
-                                                                    : BPF_TC_EGRESS);
-    /* REPLACE swaps the program in place: there is no moment without one. */
-    DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY,
-                        .prog_fd = kernel_source_program_fd(self->source, direction, link),
-                        .flags = BPF_TC_F_REPLACE);
-
-    return bpf_tc_attach(&hook, &opts);
+    return (struct tc_hook) { .pin_path = self->network->pin_path, .ifindex = state->ifindex,
+                              .direction = (enum packet_direction) direction,
+                              .clsact_only = self->network->clsact_only };
 }
 
-static bool is_attached(uint32_t ifindex, enum bpf_tc_attach_point point)
+/* The program for one direction of the interface, whose type we know. */
+static int program_of(const tc_attachment_t *self, const struct interface_state *state,
+                      int direction)
 {
-    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) ifindex, .attach_point = point);
-    DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE, .priority = NTC_TC_PRIORITY);
+    enum link_kind link = (enum link_kind) link_kind_of(self->types[state - self->interfaces]);
 
-    return bpf_tc_query(&hook, &opts) == 0;
+    return kernel_source_program_fd(self->source, (enum packet_direction) direction, link);
+}
+
+static bool is_attached(const tc_attachment_t *self, const struct interface_state *state)
+{
+    for (int direction = 0; direction < PACKET_DIRECTIONS; direction++) {
+        struct tc_hook hook = hook_of(self, state, direction);
+        if (!tc_hook_is_attached(&hook, program_of(self, state, direction)))
+            return false;
+    }
+    return true;
 }
 
 static int attach(tc_attachment_t *self, struct interface_state *state)
 {
-    DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) state->ifindex,
-                        .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-    int link = link_kind_of(self->types[state - self->interfaces]);
-    int rc = link < 0 ? link : bpf_tc_hook_create(&hook);
+    int rc = link_kind_of(self->types[state - self->interfaces]);
 
-    if (rc == 0)
-        self->made_clsact[state - self->interfaces] = true;
-    else if (rc == -EEXIST)
-        rc = 0;
-    for (int direction = 0; rc == 0 && direction < PACKET_DIRECTIONS; direction++)
-        rc = attach_direction(self, state->ifindex, (enum link_kind) link,
-                              (enum packet_direction) direction);
-    return rc;
+    for (int direction = 0; rc >= 0 && direction < PACKET_DIRECTIONS; direction++) {
+        struct tc_hook hook = hook_of(self, state, direction);
+        rc = tc_hook_attach(&hook, program_of(self, state, direction),
+                            &self->made_clsact[state - self->interfaces]);
+    }
+    return rc < 0 ? rc : 0;
 }
 
 static void attach_and_tell(tc_attachment_t *self, struct interface_state *state)
@@ -212,34 +212,42 @@ static void on_link_gone(uint32_t ifindex, void *arg)
     }
 }
 
-/* Somebody removed a filter or qdisc.  If it was ours, put it back: a blocked address stays
- * blocked. */
+/* Somebody removed our program: put it back, a blocked address stays blocked. */
+static void restore(tc_attachment_t *self, struct interface_state *state)
+{
+    if (!state->attached || is_attached(self, state))
+        return;
+    log_warning("somebody removed our TC program from %s: putting it back", state->name);
+    attach_and_tell(self, state);
+}
+
 static void on_filter_gone(uint32_t ifindex, void *arg)
 {
     tc_attachment_t *self = arg;
 
-    for (uint32_t i = 0; i < self->interface_count; i++) {
-        struct interface_state *state = &self->interfaces[i];
-        if (state->ifindex != ifindex || !state->attached
-            || (is_attached(ifindex, BPF_TC_INGRESS) && is_attached(ifindex, BPF_TC_EGRESS)))
-            continue;
-        log_warning("somebody removed our TC filter from %s: putting it back", state->name);
-        attach_and_tell(self, state);
-    }
+    for (uint32_t i = 0; i < self->interface_count; i++)
+        if (self->interfaces[i].ifindex == ifindex)
+            restore(self, &self->interfaces[i]);
 }
 
-int tc_attachment_open(tc_attachment_t **ret_self, const struct config_list *patterns,
+void tc_attachment_check(tc_attachment_t *self)
+{
+    for (uint32_t i = 0; i < self->interface_count; i++)
+        restore(self, &self->interfaces[i]);
+}
+
+int tc_attachment_open(tc_attachment_t **ret_self, const struct config_network *network,
                        const kernel_source_t *source)
 {
-    assert(ret_self && patterns && source);
+    assert(ret_self && network && source);
 
     tc_attachment_t *self = calloc(1, sizeof *self);
     if (!self)
         return -ENOMEM;
-    self->patterns = patterns;
+    self->network = network;
     self->source = source;
     struct link_events events = { on_link, on_link_gone, on_filter_gone, self };
-    int rc = link_monitor_open(&self->monitor, &events, patterns->size == 0);
+    int rc = link_monitor_open(&self->monitor, &events, network->interfaces.size == 0);
     if (rc != 0) {
         tc_attachment_destroy(&self);
         return rc;
@@ -252,15 +260,16 @@ uint32_t tc_attachment_attach(tc_attachment_t *self)
 {
     uint32_t attached = 0;
 
+    tc_hook_remove_stale(self->network->pin_path);
     link_monitor_list(self->monitor);
-    for (uint32_t i = 0; i < self->patterns->size; i++) {
-        const char *name = self->patterns->items[i];
+    for (uint32_t i = 0; i < self->network->interfaces.size; i++) {
+        const char *name = self->network->interfaces.items[i];
         if (!is_glob(name) && !find_name(self, name) && take_name(self, name))
             log_warning("there is no interface \"%s\"; it will be watched when it appears", name);
     }
     for (uint32_t i = 0; i < self->interface_count; i++)
         attached += self->interfaces[i].attached;
-    if (attached == 0 && self->patterns->size == 0)
+    if (attached == 0 && self->network->interfaces.size == 0)
         log_warning("there is no default route; its interface will be watched when it appears");
     return attached;
 }
@@ -283,15 +292,10 @@ uint32_t tc_attachment_states(const tc_attachment_t *self, struct interface_stat
 
 static void detach(tc_attachment_t *self, struct interface_state *state)
 {
-    static const enum bpf_tc_attach_point POINTS[] = { BPF_TC_INGRESS, BPF_TC_EGRESS };
-
-    for (int i = 0; i < PACKET_DIRECTIONS; i++) {
-        DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int) state->ifindex,
-                            .attach_point = POINTS[i]);
-        DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = NTC_TC_HANDLE,
-                            .priority = NTC_TC_PRIORITY);
-        int rc = bpf_tc_detach(&hook, &opts);
-        if (rc != 0 && rc != -ENOENT)
+    for (int direction = 0; direction < PACKET_DIRECTIONS; direction++) {
+        struct tc_hook hook = hook_of(self, state, direction);
+        int rc = tc_hook_detach(&hook);
+        if (rc != 0)
             log_warning("cannot detach from %s: %s", state->name, strerror(-rc));
     }
     state->attached = false;

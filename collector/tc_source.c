@@ -166,6 +166,7 @@ static int report(void *arg, event_publisher_t *publisher, struct collector_stat
     source_counters_show(&high, status);
     status->due_low = source_counters_due_packets(&low);
     status->due_high = source_counters_due_packets(&high);
+    tc_attachment_check(self->attachment);
     status->interface_count = tc_attachment_states(self->attachment, status->interfaces);
     return drained;
 }
@@ -234,7 +235,7 @@ int tc_source_open(tc_source_t **ret_self, const struct config *config, char *wh
     }
     int rc = kernel_source_open(&self->kernel, config, why, why_size);
     if (rc == 0) {
-        rc = tc_attachment_open(&self->attachment, &config->network.interfaces, self->kernel);
+        rc = tc_attachment_open(&self->attachment, &config->network, self->kernel);
         if (rc != 0)
             snprintf(why, why_size, "cannot listen to rtnetlink: %s", strerror(-rc));
     }

@@ -42,6 +42,8 @@ static const struct config_key KEYS[] = {
       .min = 1, .max = 65535, .most = 64, .fallback = "22" },
     { "network", "on_stop", .kind = CONFIG_CHOICE, .offset = FIELD(network.keep_on_stop),
       .choices = { "detach", "keep" }, .fallback = "detach" },
+    { "network", "attach", .kind = CONFIG_CHOICE, .offset = FIELD(network.clsact_only),
+      .choices = { "auto", "clsact" }, .fallback = "auto" },
     { "network", "pin_path", TEXT(network.pin_path, "/sys/fs/bpf/ntc"),
       .rule = config_rule_absolute_path },
     { "network", "hosts", NUMBER(network.hosts, 16, 4194304, "65536") },

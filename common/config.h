@@ -38,10 +38,11 @@ struct config {
         char token_file[PATH_MAX];      /* server.token_file: "" = beside the lists file */
         char read_token[CONFIG_ITEM_SIZE];  /* server.read_token: "" = reads are open */
     } server;
-    struct {
+    struct config_network {
         struct config_list interfaces;  /* network.interfaces: none = default route */
         struct config_numbers bypass_ports; /* network.bypass_ports */
         bool keep_on_stop;              /* network.on_stop: detach | keep */
+        bool clsact_only;               /* network.attach: auto | clsact */
         char pin_path[PATH_MAX];        /* network.pin_path: folder on a bpffs */
         uint32_t hosts;                 /* network.hosts: list capacity, single addresses */
         uint32_t prefixes;              /* network.prefixes: list capacity, prefixes */

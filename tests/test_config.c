@@ -112,7 +112,7 @@ START_TEST(values_reach_their_fields)
 {
     ck_assert_int_eq(read_text("server: {port: 80, listen: 127.0.0.1, base_path: /a/b/}\n"
                                "network: {interfaces: [eth0, 'wlan*'], bypass_ports: [22, 2222],\n"
-                               "          on_stop: keep}\n"
+                               "          on_stop: keep, attach: clsact}\n"
                                "bus: {collectors: ['ipc:///run/a/events'],\n"
                                "      command_uids: [0, 33]}\n"), 0);
     ck_assert_uint_eq(config.server.port, 80);
@@ -123,6 +123,7 @@ START_TEST(values_reach_their_fields)
     ck_assert_uint_eq(config.network.bypass_ports.size, 2);
     ck_assert_uint_eq(config.network.bypass_ports.items[1], 2222);
     ck_assert(config.network.keep_on_stop);
+    ck_assert(config.network.clsact_only);
     ck_assert_str_eq(config.bus.collectors.items[0], "ipc:///run/a/events");
     ck_assert_uint_eq(config.bus.command_uids.items[1], 33);
     ck_assert_uint_eq(config.events.batch, 512);
@@ -184,6 +185,7 @@ static const char *const WRONG[][2] = {
     { "network.bypass_ports=[22, 22]", "is there twice" },
     { "network.bypass_ports=22", "write [22]" },
     { "network.on_stop=stay", "neither detach nor keep" }, { "network.on_stop=", "neither" },
+    { "network.attach=tcx", "neither auto nor clsact" },
     { "network.pin_path=ntc", "no absolute path" },
     { "network.hosts=15", "from 16 to 4194304" }, { "network.prefixes=1048577", "to 1048576" },
     { "persistence.path=", "names no file" }, { "persistence.path=/tmp/", "names no file" },

@@ -54,7 +54,7 @@ answered() {
 doctor() {
     # shellcheck disable=SC2086
     ntc-collector $options --doctor >/tmp/doctor.log 2>&1
-    grep -E "kernel|page size|ring buffer|TC programs|clsact" /tmp/doctor.log | sed 's/^/doctor: /'
+    grep -E "kernel|page size|ring buffer|TC programs|attaching" /tmp/doctor.log | sed 's/^/doctor: /'
 }
 
 doctor

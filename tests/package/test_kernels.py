@@ -69,7 +69,7 @@ def test_the_kernel_is_the_one_that_was_meant(said):
 
 
 def test_the_doctor_finds_what_it_needs(said):
-    for what in ("ring buffer", "TC programs", "clsact"):
+    for what in ("ring buffer", "TC programs", "attaching"):
         assert re.search(rf"doctor: ok +{what}", said[1]), said[1]
 
 
