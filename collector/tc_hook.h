@@ -1,8 +1,8 @@
 /* tc_hook - one of our programs on one direction of one interface.
  *
- * There are two ways onto an interface.  tcx, since Linux 6.6: a link of our own, pinned so that it
- * outlives this process, ahead of everybody else's programs; no qdisc is needed and a packet is there
- * sooner (docs/performance.md).  clsact, for older kernels: a filter with a handle of our own.
+ * There are two ways onto an interface.  tcx, since Linux 6.6: a link of our own, pinned so that
+ * it outlives this process, ahead of everybody else's programs; no qdisc is needed and a packet is
+ * there sooner (docs/performance.md).  clsact, for older kernels: a filter with our own handle.
  * Either swaps an earlier collector's program in place: there is no moment without one.
  */
 #ifndef TC_HOOK_H

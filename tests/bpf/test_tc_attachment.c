@@ -49,7 +49,9 @@ static void shell(const char *format, ...)
 
 static void watch(const char *pattern)
 {
-    snprintf(network->interfaces.items[network->interfaces.size++], CONFIG_ITEM_SIZE, "%s", pattern);
+    struct config_list *names = &network->interfaces;
+
+    snprintf(names->items[names->size++], CONFIG_ITEM_SIZE, "%s", pattern);
 }
 
 static uint32_t attach(void)
@@ -60,6 +62,8 @@ static uint32_t attach(void)
 
 /* Every test that says nothing of the way runs for both; the kernel chooses for `auto`. */
 enum { WAY_AUTO, WAY_CLSACT, WAYS };
+
+#define TCX_INGRESS ((enum bpf_attach_type) 46)     /* Debian 12's headers do not have it */
 
 static bool has_clsact_filter(const char *interface)
 {
@@ -74,8 +78,7 @@ static bool has_clsact_filter(const char *interface)
 static int tcx_programs(const char *interface, __u32 ids[64])
 {
     __u32 count = 64;
-    int rc = bpf_prog_query((int) if_nametoindex(interface), (enum bpf_attach_type) 46, 0, NULL, ids,
-                            &count);
+    int rc = bpf_prog_query((int) if_nametoindex(interface), TCX_INGRESS, 0, NULL, ids, &count);
 
     return rc == 0 ? (int) count : -1;
 }
@@ -318,7 +321,7 @@ START_TEST(ours_is_ahead_of_what_stood_there_before)
         return;
     shell("ip link add v0 type veth peer name v1");
     int program = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", PASS, 2, NULL);
-    int link = bpf_link_create(program, (int) if_nametoindex("v0"), (enum bpf_attach_type) 46, NULL);
+    int link = bpf_link_create(program, (int) if_nametoindex("v0"), TCX_INGRESS, NULL);
     ck_assert_int_ge(link, 0);
     ck_assert_int_eq(tcx_programs("v0", before), 1);
     watch("v0");
@@ -352,12 +355,14 @@ int main(void)
     TCase *tcase = tcase_create("interfaces");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
-    tcase_add_loop_test(tcase, named_and_globbed_interfaces_are_attached_and_others_left_alone, 0, WAYS);
+    tcase_add_loop_test(tcase, named_and_globbed_interfaces_are_attached_and_others_left_alone, 0,
+                        WAYS);
     tcase_add_loop_test(tcase, a_foreign_filter_survives_start_restart_and_stop, 0, WAYS);
     tcase_add_loop_test(tcase, a_stop_leaves_nothing_that_was_not_there, 0, WAYS);
     tcase_add_test(tcase, a_clsact_that_got_a_foreign_filter_meanwhile_stays);
     tcase_add_loop_test(tcase, an_interface_that_returns_is_watched_again, 0, WAYS);
-    tcase_add_loop_test(tcase, an_interface_that_does_not_exist_yet_is_shown_and_attached_later, 0, WAYS);
+    tcase_add_loop_test(tcase, an_interface_that_does_not_exist_yet_is_shown_and_attached_later, 0,
+                        WAYS);
     tcase_add_test(tcase, a_filter_that_somebody_removes_is_put_back);
     tcase_add_loop_test(tcase, without_names_the_default_route_is_followed, 0, WAYS);
     tcase_add_test(tcase, a_name_that_is_no_text_is_watched_and_shown_as_text);

@@ -5,7 +5,6 @@ of the processes are shown with the failure.
 """
 
 import contextlib
-import ctypes
 import json
 import os
 import re
@@ -34,10 +33,9 @@ from bus import Subscriber, ask, bytes_of  # noqa: E402  (they need the path abo
 from fake_collector import FakeCollector, Record  # noqa: E402
 from ntc_pb2 import TablePage, TableQuery  # noqa: E402
 from sse import EventStream  # noqa: E402
+from tc_programs import inside  # noqa: E402
 
 TIMEOUT_S = 15  # for anything that should happen at once: these machines are busy
-CLONE_NEWNET = 0x40000000
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 def wait_until(condition, what, timeout=TIMEOUT_S):
@@ -85,16 +83,9 @@ class Namespace:
     def popen(self, *command, **options):
         return subprocess.Popen(self.command(*command), **options)
 
-    @contextlib.contextmanager
     def inside(self):
         """This thread is in the namespace: sockets made here stay there."""
-        with open("/proc/thread-self/ns/net") as own, open(self.path) as other:
-            if libc.setns(other.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                libc.setns(own.fileno(), CLONE_NEWNET)
+        return inside(self.path)
 
     def close(self):
         for pid in run("ip", "netns", "pids", self.name, check=False).stdout.split():

@@ -14,6 +14,7 @@ import pytest
 from scapy.all import IP, IPv6, TCP, UDP, Ether, IPv6ExtHdrHopByHop, PadN, Raw, fragment
 
 from conftest import BIN, ROOT, Network, run, wait_until
+from tc_programs import tc_programs
 
 FOREIGN = ["bpf", "bytecode", "1,6 0 0 0"]     # somebody's filter that matches nothing
 
@@ -169,8 +170,10 @@ def test_at_start_the_lists_are_enforced_before_the_first_packet_is_seen(ntc):
     assert {flow["action"] for flow in ntc.flows(ip=net.peer_ip)} == {"DROP"}
 
 
-def test_a_foreign_filter_survives_start_restart_and_stop(ntc):
+@pytest.mark.parametrize("way", ["auto", "clsact"])
+def test_a_foreign_filter_survives_start_restart_and_stop(ntc, way):
     net = ntc.network
+    ntc.settings["network.attach"] = way
     net.router.run("tc", "qdisc", "add", "dev", "port", "clsact")
     net.router.run("tc", "filter", "add", "dev", "port", "ingress", *FOREIGN)
 
@@ -179,17 +182,19 @@ def test_a_foreign_filter_survives_start_restart_and_stop(ntc):
 
     ntc.start_all()
     assert foreign_stands()
+    assert tc_programs("port", net.router.path) == {"ntc_ingress", "ntc_egress"}
     ntc.processes["collector"].stop(signal.SIGKILL)
     ntc.start("collector")
     ntc.wait_ready()
     assert foreign_stands()
     assert ntc.processes["collector"].stop()[0] == 0
     assert foreign_stands()
-    assert "ntc_ingress" not in net.router.run("tc", "filter", "show", "dev", "port",
-                                               "ingress").stdout
+    assert "ntc_ingress" not in tc_programs("port", net.router.path)
 
 
-def test_a_clean_stop_detaches_or_keeps_as_configured(ntc):
+@pytest.mark.parametrize("way", ["auto", "clsact"])
+def test_a_clean_stop_detaches_or_keeps_as_configured(ntc, way):
+    ntc.settings["network.attach"] = way
     net = ntc.start_all().network
     ntc.block(net.peer_ip)
     ntc.processes["collector"].stop()
@@ -211,8 +216,7 @@ def test_an_interface_that_is_deleted_and_made_again_is_watched_within_a_second(
     wait_until(lambda: ntc.metrics()[attached] == 0, "detached is shown")
     net.cable("port")
     begin = time.monotonic()
-    wait_until(lambda: "ntc_ingress" in net.router.run("tc", "filter", "show", "dev", "port",
-                                                       "ingress").stdout, "attached again")
+    wait_until(lambda: "ntc_ingress" in tc_programs("port", net.router.path), "attached again")
     assert time.monotonic() - begin < 1
     wait_until(lambda: ntc.metrics()[attached] == 1, "attached is shown")
     net.send([Ether() / IP(src="192.0.2.66", dst="192.0.2.1") / UDP()] * 5)

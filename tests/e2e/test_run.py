@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BIN, ROOT, Ntc, run, wait_until
+from tc_programs import tc_programs
 
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
@@ -153,13 +154,6 @@ def settings_of(ntc):
                     ("bus.directory", "persistence.path", "network.pin_path"))
 
 
-def filters(host):
-    """Names of the programs on the port."""
-    shown = "".join(host.run("tc", "filter", "show", "dev", "port", where).stdout
-                    for where in ("ingress", "egress"))
-    return set(re.findall(r"\bname (\S+)", shown)) if shown else set()
-
-
 @pytest.mark.parametrize("choose", ["by name", "default route"])
 def test_run_watches_the_interface_and_leaves_nothing_behind(tree, ntc, choose):
     net = ntc.network
@@ -180,13 +174,13 @@ def test_run_watches_the_interface_and_leaves_nothing_behind(tree, ntc, choose):
 
         with client_of(url) as client, net.router.inside():
             wait_until(lambda: client.get("/readyz").status == 200, "ready")
-            assert filters(net.router) == {"ntc_ingress", "ntc_egress"}
+            assert tc_programs("port", net.router.path) == {"ntc_ingress", "ntc_egress"}
             assert net.ping(net.router_ip, host=net.peer) == 3
             wait_until(lambda: client.packets(proto="icmp", direction="ingress") >= 3,
                        "the ping is counted")
         assert make.interrupt() < 5
         assert "<3>" not in make.text(), make.text()
-    assert filters(net.router) == set()
+    assert tc_programs("port", net.router.path) == set()
     assert not os.path.exists(ntc.settings["network.pin_path"])
     assert os.listdir(ntc.settings["bus.directory"]) == []
     assert net.ping(net.router_ip, host=net.peer) == 3

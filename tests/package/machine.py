@@ -5,12 +5,17 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/e2e"))
+
+from tc_programs import tc_programs  # noqa: E402  (it needs the path above)
+
 WORK = ROOT / "build" / "test-package"
 PACKAGES = "systemd,systemd-sysv,dbus,iproute2,iputils-ping,curl,ca-certificates"
 CAPABILITIES = "CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON"
@@ -136,9 +141,9 @@ class Machine:
     def show(self, unit, field):
         return self.run("systemctl", "show", "-P", field, unit).stdout.strip()
 
-    def filters(self):
-        return "".join(self.run("tc", "filter", "show", "dev", "port", direction).stdout
-                       for direction in ("ingress", "egress"))
+    def programs(self):
+        """Names of the TC programs on the port."""
+        return tc_programs("port", f"/run/netns/{self.network}")
 
     def power_off(self):
         if self.nspawn and self.nspawn.poll() is None:

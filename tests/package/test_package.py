@@ -109,7 +109,7 @@ def test_units_are_right_and_closed(machine):
 
 def test_the_default_route_is_watched_and_an_address_blocked(machine):
     machine.plug_in()
-    wait_until(lambda: "ntc_" in machine.filters(), "programs on the default route's device")
+    wait_until(lambda: "ntc_ingress" in machine.programs(), "programs on the default route's device")
     assert machine.answers()
     answer = machine.http("/blacklist", "-H", "Content-Type: application/json", "-d",
                           json.dumps({"ip": machine.peer_ip}))
@@ -243,7 +243,7 @@ def test_lists_are_enforced_again_after_a_stop(machine):
     systemctl(machine, "stop")
     for unit in SERVICES:
         assert not active(machine, unit)
-    assert "ntc_" not in machine.filters() and machine.answers()
+    assert not machine.programs() and machine.answers()
     systemctl(machine, "start")
     wait_until(lambda: active(machine, "ntc-gateway"), "all run again")
     assert not machine.answers()
@@ -286,10 +286,10 @@ def test_removing_detaches_even_what_should_stay(machine):
     systemctl(machine, "restart")
     wait_until(lambda: active(machine, "ntc-gateway"), "all run again")
     systemctl(machine, "stop")
-    assert "ntc_" in machine.filters() and not machine.answers()
+    assert "ntc_ingress" in machine.programs() and not machine.answers()
     systemctl(machine, "start")
     machine.run("dpkg", "-r", "ntc")
-    assert "ntc_" not in machine.filters() and machine.answers()
+    assert not machine.programs() and machine.answers()
     assert not (machine.root / "usr/sbin/ntc-collector").exists()
     for path in ("/run/ntc", "/run/ntc/bpf"):
         assert machine.run("test", "-e", path, check=False).returncode != 0
