@@ -123,6 +123,19 @@ static int load_lists(collector_t *self)
     return 0;
 }
 
+/* Changes whose time to be confirmed was over while no collector ran. */
+static void undo_unconfirmed(collector_t *self)
+{
+    struct list_answer answer;
+    uint32_t undone = list_keeper_undo_due(self->keeper, clock_boot_ns(), clock_wall_offset_ns(),
+                                           &answer);
+
+    if (undone > 0)
+        log_warning("list changes that nobody confirmed in time are undone: %u", undone);
+    if (answer.code != LIST_OK)
+        log_error("%s", answer.error);
+}
+
 /* The lists are in the maps before the programs are attached. */
 static int attach(collector_t *self)
 {
@@ -158,6 +171,7 @@ static int open_commands(collector_t *self, const char *endpoint)
     }
     event_publisher_make_id(self->config->bus.collector_id, id);
     list_commands_answer_as(self->commands, id);
+    undo_unconfirmed(self);
     return 0;
 }
 

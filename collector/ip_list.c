@@ -257,13 +257,13 @@ int ip_list_remove(ip_list_t *self, enum ntc_list list, const struct ip_prefix *
 
     struct list_order *order = &self->order[list];
     uint32_t number = list_slots_find(self->store, list, prefix);
+    self->change_count = 0;
     if (number == NO_SLOT)
         return -ENOENT;
     struct list_slot gone = self->slots[number];    /* what is left of it goes last to the kernel */
 
     list_order_remove(order, list_order_before(order, self->slots, prefix, false));
     release_entry(self, list, number);
-    self->change_count = 0;
     if (!ip_prefix_is_host(&gone.entry.prefix))
         work_out(self, list, true);
     add_change(self, &gone, true);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,7 +111,15 @@ static void fill_row(const list_commands_t *self, enum ntc_list list,
     struct kernel_list_hits hits = list_keeper_hits(self->keeper, list, &entry->prefix);
 
     ip_prefix_format(&entry->prefix, row->prefix);
-    row->expires_unix_ns = unix_of(entry->expires_ns, wall_offset_ns);
+    const struct unconfirmed_change *change
+        = unconfirmed_changes_find(list_keeper_unconfirmed(self->keeper), list, &entry->prefix);
+
+    row->expires_unix_ns = unix_of(change ? change->expires_ns : entry->expires_ns,
+                                   wall_offset_ns);
+    if (change) {
+        row->unconfirmed_until_unix_ns = unix_of(change->until_ns, wall_offset_ns);
+        row->change_id = change->id;
+    }
     snprintf(row->reason, sizeof row->reason, "%s", entry->reason);
     row->added_unix_ns = entry->added_unix_ns;
     row->hit_packets = hits.packets;
@@ -151,6 +160,28 @@ static int list_entries(const list_commands_t *self, const struct list_request *
     return 0;
 }
 
+static int unconfirmed(const list_commands_t *self, struct list_reply *reply)
+{
+    const unconfirmed_changes_t *table = list_keeper_unconfirmed(self->keeper);
+    int64_t wall_offset_ns = clock_wall_offset_ns();
+
+    reply->total = reply->entry_count = unconfirmed_changes_size(table);
+    reply->entries = calloc(reply->entry_count + 1, sizeof *reply->entries);
+    if (!reply->entries)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < reply->entry_count; i++) {
+        const struct unconfirmed_change *change = unconfirmed_changes_at(table, i);
+        struct list_entry_row *row = &reply->entries[i];
+        ip_prefix_format(&change->prefix, row->prefix);
+        row->expires_unix_ns = unix_of(change->expires_ns, wall_offset_ns);
+        row->unconfirmed_until_unix_ns = unix_of(change->until_ns, wall_offset_ns);
+        row->change_id = change->id;
+        row->list = (enum list_name) change->list;
+        row->removed = change->is_removal;
+    }
+    return 0;
+}
+
 /* ---- changing ---- */
 
 /* Lists may change a hundred times a second; the surroundings do not. */
@@ -183,6 +214,43 @@ static bool is_lockout(list_commands_t *self, const struct list_request *request
     return true;
 }
 
+/* Confirm or undo a change that waits. */
+static void settle(list_commands_t *self, const struct list_request *request,
+                   struct list_reply *reply)
+{
+    int64_t wall_offset_ns = clock_wall_offset_ns();
+    struct list_answer answer;
+
+    list_keeper_undo_due(self->keeper, clock_boot_ns(), wall_offset_ns, &answer); /* not too late */
+    const struct unconfirmed_change *change
+        = unconfirmed_changes_of(list_keeper_unconfirmed(self->keeper), request->change_id);
+    if (change)
+        ip_prefix_format(&change->prefix, reply->prefix);
+    if (request->op == LIST_OP_CONFIRM)
+        list_keeper_confirm(self->keeper, request->change_id, wall_offset_ns, &answer);
+    else
+        list_keeper_undo(self->keeper, request->change_id, wall_offset_ns, &answer);
+    refuse(reply, answer.code, answer.error);
+    reply->changed = answer.changed;
+    log_debug("%s change %016" PRIx64 ": %s", request->op == LIST_OP_CONFIRM ? "confirm" : "undo",
+              request->change_id, answer.code == LIST_OK ? "done" : answer.error);
+}
+
+/* Is the time to confirm one that makes sense?  Writes the reply if not. */
+static bool has_good_condition(const struct list_request *request, struct list_reply *reply)
+{
+    if (request->confirm_s == 0)
+        return true;
+    if (request->confirm_s > LIST_CONFIRM_MAX_S || request->change_id == 0)
+        refuse(reply, LIST_BAD_REQUEST, "confirm_s is more than an hour, or the change has no id");
+    else if (request->ttl_s != 0 && request->ttl_s <= request->confirm_s)
+        refuse(reply, LIST_BAD_REQUEST, "confirm_s must be less than ttl: the entry would end "
+               "before it is confirmed");
+    else
+        return true;
+    return false;
+}
+
 static void change(list_commands_t *self, const struct list_request *request,
                    struct list_reply *reply)
 {
@@ -203,16 +271,21 @@ static void change(list_commands_t *self, const struct list_request *request,
     }
     if (request->op == LIST_OP_ADD && request->ttl_s > 0)
         entry.expires_ns = clock_boot_ns() + request->ttl_s * NS_PER_S;
-    if (is_lockout(self, request, &entry, reply))
+    if (!has_good_condition(request, reply) || is_lockout(self, request, &entry, reply))
         return;
+    const struct list_condition condition = {
+        .id = request->change_id, .until_ns = clock_boot_ns() + request->confirm_s * NS_PER_S };
+    const struct list_condition *if_any = request->confirm_s > 0 ? &condition : NULL;
     if (request->op == LIST_OP_ADD) {
         entry.added_unix_ns = clock_wall_ns();
-        list_keeper_add(self->keeper, list, &entry, wall_offset_ns, &answer);
+        list_keeper_add(self->keeper, list, &entry, if_any, wall_offset_ns, &answer);
     } else {
-        list_keeper_remove(self->keeper, list, &entry.prefix, wall_offset_ns, &answer);
+        list_keeper_remove(self->keeper, list, &entry.prefix, if_any, wall_offset_ns, &answer);
     }
     refuse(reply, answer.code, answer.error);
     reply->changed = answer.changed;
+    if (if_any && unconfirmed_changes_of(list_keeper_unconfirmed(self->keeper), condition.id))
+        reply->unconfirmed_until_unix_ns = unix_of(condition.until_ns, wall_offset_ns);
     log_debug("%s %s, %s: %s", request->op == LIST_OP_ADD ? "add" : "remove", reply->prefix,
               list == NTC_BLACK ? "blacklist" : "whitelist",
               answer.code == LIST_OK ? "done" : answer.error);
@@ -283,7 +356,7 @@ int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t siz
         reply.code = LIST_BAD_REQUEST;
         return finish(self, &reply, ret_bytes, ret_size);
     }
-    bool is_change = request.op != LIST_OP_LIST;
+    bool is_change = request.op != LIST_OP_LIST && request.op != LIST_OP_UNCONFIRMED;
     reply.request_id = request.request_id;
     if (is_change && !may_change(self, uid)) {
         snprintf(reply.error, sizeof reply.error, "user %ld may not change the lists: see "
@@ -300,10 +373,14 @@ int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t siz
         refuse(&reply, LIST_REFUSED_VERSION, "the lists have changed meanwhile: read them again");
         return finish(self, &reply, ret_bytes, ret_size);
     }
-    if (is_change)
-        change(self, &request, &reply);
-    else
+    if (request.op == LIST_OP_LIST)
         rc = list_entries(self, &request, &reply);
+    else if (request.op == LIST_OP_UNCONFIRMED)
+        rc = unconfirmed(self, &reply);
+    else if (request.op == LIST_OP_CONFIRM || request.op == LIST_OP_UNDO)
+        settle(self, &request, &reply);
+    else
+        change(self, &request, &reply);
     if (rc == 0)
         rc = finish(self, &reply, ret_bytes, ret_size);
     if (rc == 0 && is_change)

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -12,6 +13,8 @@
 
 #define MAX_REPORTS 20          /* about single entries; the rest is only counted */
 #define MAX_UNIX_S 100000000000 /* the year 5138: more is a mistake, such as milliseconds */
+
+#define UNCONFIRMED_KEY "unconfirmed"
 
 static const char *const LIST_KEYS[NTC_LISTS] = { "blacklist", "whitelist" };
 
@@ -44,6 +47,14 @@ static int read_time(const json_t *entry, const char *key, uint64_t *ret_unix_ns
         return -EINVAL;
     *ret_unix_ns = (uint64_t) (seconds * 1000 + 0.5) * NS_PER_MS;
     return 0;
+}
+
+/* The boot time of a unix time; 0 stays 0, and nothing else becomes it. */
+static uint64_t boot_of(const struct list_json_reading *reading, uint64_t unix_ns)
+{
+    int64_t boot_ns = (int64_t) unix_ns - reading->wall_offset_ns;
+
+    return unix_ns == 0 ? 0 : boot_ns > 1 ? (uint64_t) boot_ns : 1;
 }
 
 /* Cut a reason that is too long where a character ends, and blank control characters, which the bus
@@ -111,10 +122,7 @@ static const char *read_object(struct list_json_reading *reading, const json_t *
         }
         read_reason(reason_value, reason);
     }
-    if (expires_unix_ns != 0) {
-        int64_t expires_ns = (int64_t) expires_unix_ns - reading->wall_offset_ns;
-        ret_entry->expires_ns = expires_ns > 1 ? (uint64_t) expires_ns : 1;
-    }
+    ret_entry->expires_ns = boot_of(reading, expires_unix_ns);
     return json_string_value(ip);
 }
 
@@ -169,6 +177,68 @@ static int read_list(ip_list_t *lists, enum ntc_list list, const json_t *root,
     return 0;
 }
 
+/* ---- reading what is unconfirmed ---- */
+
+/* Read what stood there before.  Returns false after reporting. */
+static bool read_before(struct list_json_reading *reading, const json_t *object, const char *place,
+                        struct unconfirmed_change *change)
+{
+    const json_t *before = json_object_get(object, "before");
+    struct ip_list_entry entry = { 0 };
+
+    change->was_listed = json_is_object(before);
+    if (!change->was_listed)
+        return true;
+    if (!read_object(reading, before, place, &entry, change->before_reason))
+        return false;
+    change->before_expires_ns = entry.expires_ns;
+    change->before_added_unix_ns = entry.added_unix_ns;
+    return true;
+}
+
+static void read_unconfirmed_one(const json_t *object, size_t position,
+                                 struct list_json_reading *reading)
+{
+    char place[48], why[200], *end = NULL;
+    struct unconfirmed_change change = { .before_reason = "" };
+    const char *id = json_string_value(json_object_get(object, "id"));
+    const char *list = json_string_value(json_object_get(object, "list"));
+    const char *ip = json_string_value(json_object_get(object, "ip"));
+    uint64_t until_unix_ns, expires_unix_ns;
+
+    snprintf(place, sizeof place, UNCONFIRMED_KEY ", change %zu", position + 1);
+    if (id)
+        change.id = strtoull(id, &end, 16);
+    change.list = list && strcmp(list, LIST_KEYS[NTC_WHITE]) == 0 ? NTC_WHITE : NTC_BLACK;
+    if (change.id == 0 || *end != '\0' || !list || strcmp(list, LIST_KEYS[change.list]) != 0 || !ip
+        || ip_prefix_parse(ip, &change.prefix, why, sizeof why) != 0
+        || read_time(object, "until", &until_unix_ns) != 0 || until_unix_ns == 0
+        || read_time(object, "expires", &expires_unix_ns) != 0) {
+        problem(reading, "%s: is no change: it stays as it is in the lists", place);
+        return;
+    }
+    change.until_ns = boot_of(reading, until_unix_ns);
+    change.expires_ns = boot_of(reading, expires_unix_ns);
+    change.is_removal = json_is_true(json_object_get(object, "removed"));
+    if (read_before(reading, object, place, &change)
+        && unconfirmed_changes_put(reading->unconfirmed, &change) != 0)
+        problem(reading, "%s: is one too many: it stays as it is in the lists", place);
+}
+
+static void read_unconfirmed(const json_t *root, struct list_json_reading *reading)
+{
+    const json_t *array = json_object_get(root, UNCONFIRMED_KEY), *value;
+    size_t i;
+
+    if (!reading->unconfirmed)
+        return;
+    if (array && !json_is_array(array))
+        problem(reading, "\"" UNCONFIRMED_KEY "\" is not a list in square brackets: it is ignored");
+    json_array_foreach(array, i, value) {
+        read_unconfirmed_one(value, i, reading);
+    }
+}
+
 /* Is this a lists file at all? */
 static int check_root(const json_t *root, struct list_json_reading *reading, char *why,
                       size_t why_size)
@@ -182,7 +252,7 @@ static int check_root(const json_t *root, struct list_json_reading *reading, cha
     }
     json_object_foreach((json_t *) root, key, value) {
         bool known = strcmp(key, LIST_KEYS[NTC_BLACK]) == 0
-            || strcmp(key, LIST_KEYS[NTC_WHITE]) == 0;
+            || strcmp(key, LIST_KEYS[NTC_WHITE]) == 0 || strcmp(key, UNCONFIRMED_KEY) == 0;
         if (known && !json_is_array(value)) {
             snprintf(why, why_size, "\"%s\" is not a list in square brackets", key);
             return -EBADMSG;
@@ -215,6 +285,8 @@ int list_json_read(ip_list_t *lists, const char *bytes, size_t size,
     rc = check_root(root, reading, why, why_size);
     for (int list = 0; rc == 0 && list < NTC_LISTS; list++)
         rc = read_list(lists, (enum ntc_list) list, root, reading);
+    if (rc == 0)
+        read_unconfirmed(root, reading);
     if (reading->problems > MAX_REPORTS) {
         char sentence[64];
         snprintf(sentence, sizeof sentence, "%" PRIu32 " more entries are wrong",
@@ -252,15 +324,11 @@ static void write_time(FILE *file, const char *key, uint64_t unix_ns)
         fprintf(file, ".%03" PRIu64, ms % 1000);
 }
 
-static void write_entry(FILE *file, const struct ip_list_entry *entry, int64_t wall_offset_ns)
+static void write_object(FILE *file, const struct ip_list_entry *entry, int64_t wall_offset_ns)
 {
     char text[IP_PREFIX_TEXT_SIZE];
 
     ip_prefix_format(&entry->prefix, text);
-    if (entry->expires_ns == 0 && entry->added_unix_ns == 0 && entry->reason[0] == '\0') {
-        write_text(file, text);
-        return;
-    }
     fputs("{\"ip\":", file);
     write_text(file, text);
     if (entry->expires_ns != 0)
@@ -274,7 +342,56 @@ static void write_entry(FILE *file, const struct ip_list_entry *entry, int64_t w
     putc_unlocked('}', file);
 }
 
-int list_json_write(const ip_list_t *lists, int64_t wall_offset_ns, FILE *file)
+static void write_entry(FILE *file, const struct ip_list_entry *entry, int64_t wall_offset_ns)
+{
+    char text[IP_PREFIX_TEXT_SIZE];
+
+    if (entry->expires_ns == 0 && entry->added_unix_ns == 0 && entry->reason[0] == '\0') {
+        ip_prefix_format(&entry->prefix, text);
+        write_text(file, text);
+    } else {
+        write_object(file, entry, wall_offset_ns);
+    }
+}
+
+static void write_unconfirmed_one(FILE *file, const struct unconfirmed_change *change,
+                                  int64_t wall_offset_ns)
+{
+    char text[IP_PREFIX_TEXT_SIZE];
+    const struct ip_list_entry before = {
+        .prefix = change->prefix, .expires_ns = change->before_expires_ns,
+        .added_unix_ns = change->before_added_unix_ns, .reason = change->before_reason,
+    };
+
+    ip_prefix_format(&change->prefix, text);
+    fprintf(file, "{\"id\":\"%016" PRIx64 "\",\"list\":\"%s\",\"ip\":\"%s\",\"removed\":%s",
+            change->id, LIST_KEYS[change->list], text, change->is_removal ? "true" : "false");
+    write_time(file, "until", change->until_ns + (uint64_t) wall_offset_ns);
+    if (change->expires_ns != 0)
+        write_time(file, "expires", change->expires_ns + (uint64_t) wall_offset_ns);
+    if (change->was_listed) {
+        fputs(",\"before\":", file);
+        write_object(file, &before, wall_offset_ns);
+    }
+    putc_unlocked('}', file);
+}
+
+/* Nothing is written when there is none: the file is then as older versions know it. */
+static void write_unconfirmed(FILE *file, const unconfirmed_changes_t *unconfirmed,
+                              int64_t wall_offset_ns)
+{
+    uint32_t size = unconfirmed ? unconfirmed_changes_size(unconfirmed) : 0;
+
+    for (uint32_t i = 0; i < size; i++) {
+        fputs(i == 0 ? ",\n\"" UNCONFIRMED_KEY "\":[\n" : ",\n", file);
+        write_unconfirmed_one(file, unconfirmed_changes_at(unconfirmed, i), wall_offset_ns);
+    }
+    if (size > 0)
+        putc_unlocked(']', file);
+}
+
+int list_json_write(const ip_list_t *lists, const unconfirmed_changes_t *unconfirmed,
+                    int64_t wall_offset_ns, FILE *file)
 {
     assert(lists && file);
 
@@ -289,6 +406,7 @@ int list_json_write(const ip_list_t *lists, int64_t wall_offset_ns, FILE *file)
         }
         putc_unlocked(']', file);
     }
+    write_unconfirmed(file, unconfirmed, wall_offset_ns);
     fputs("}\n", file);
     return fflush(file) != 0 || ferror(file) ? -(errno ? errno : EIO) : 0;
 }

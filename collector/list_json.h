@@ -2,13 +2,16 @@
  *
  * An entry is "192.0.2.1" or {"ip":"192.0.2.0/24","expires":1767225600.5,"added":...,"reason":"x"}
  * with times in unix seconds.  In memory expiry is boot time: a clock that jumps moves nothing.
+ * Changes that wait to be confirmed are beside them, if there are any:
+ * "unconfirmed":[{"id":"5f0c6d1be2a94c03","until":1767225600,"list":"blacklist","ip":"192.0.2.1",
+ * "removed":false,"expires":...,"before":ENTRY}]; "before" is missing if it was not listed.
  */
 #ifndef LIST_JSON_H
 #define LIST_JSON_H
 
 #include <stdio.h>
 
-#include "ip_list.h"
+#include "unconfirmed_changes.h"
 
 #define LIST_JSON_MAX_BYTES (64u << 20)
 
@@ -20,6 +23,7 @@ struct list_json_reading {
     int64_t wall_offset_ns;     /* unix time - boot time */
     list_report_fn *report;
     void *arg;
+    unconfirmed_changes_t *unconfirmed;     /* read into this; NULL: they are not looked at */
     uint32_t problems;          /* out: entries and keys that were not used as they stand */
 };
 
@@ -30,7 +34,9 @@ struct list_json_reading {
 int list_json_read(ip_list_t *lists, const char *bytes, size_t size,
                    struct list_json_reading *reading, char *why, size_t why_size);
 
-/* Write the lists.  Returns 0, or -errno when `file` took not all of it. */
-int list_json_write(const ip_list_t *lists, int64_t wall_offset_ns, FILE *file);
+/* Write the lists, and the unconfirmed changes if not NULL.
+ * Returns 0, or -errno when `file` took not all of it. */
+int list_json_write(const ip_list_t *lists, const unconfirmed_changes_t *unconfirmed,
+                    int64_t wall_offset_ns, FILE *file);
 
 #endif

@@ -33,13 +33,36 @@ list_keeper_t *list_keeper_new(ip_list_t *lists, list_store_t *store,
 
 void list_keeper_destroy(list_keeper_t **self_p);
 
-/* Add an entry or give it a new expiry and reason. */
+/* A change that is undone at `until_ns` (CLOCK_BOOTTIME) unless list_keeper_confirm() comes first.
+ * An entry that is added so has no longer life in the kernel either, which ends it without us. */
+struct list_condition {
+    uint64_t id;                /* not 0, of no other change */
+    uint64_t until_ns;          /* before the entry expires */
+};
+
+/* Add an entry or give it a new expiry and reason; `condition` is NULL when that is final.  A final
+ * change settles one that waited for the same prefix; of several conditional ones in a row the last
+ * counts, and what is put back is what stood there before the first. */
 void list_keeper_add(list_keeper_t *self, enum ntc_list list, const struct ip_list_entry *entry,
-                     int64_t wall_offset_ns, struct list_answer *ret_answer);
+                     const struct list_condition *condition, int64_t wall_offset_ns,
+                     struct list_answer *ret_answer);
 
 /* Remove an entry; LIST_NOT_FOUND when this very prefix is not listed. */
 void list_keeper_remove(list_keeper_t *self, enum ntc_list list, const struct ip_prefix *prefix,
-                        int64_t wall_offset_ns, struct list_answer *ret_answer);
+                        const struct list_condition *condition, int64_t wall_offset_ns,
+                        struct list_answer *ret_answer);
+
+/* Let the change of this id stay, or undo it at once.  LIST_NOT_FOUND when it does not wait. */
+void list_keeper_confirm(list_keeper_t *self, uint64_t id, int64_t wall_offset_ns,
+                         struct list_answer *ret_answer);
+void list_keeper_undo(list_keeper_t *self, uint64_t id, int64_t wall_offset_ns,
+                      struct list_answer *ret_answer);
+
+/* Undo what nobody has confirmed by `boot_ns`, in memory and in the kernel also when the file
+ * cannot be written: it says itself when they end.  One that cannot be undone is tried again.
+ * Returns how many were undone; ret_answer->code is LIST_OK or that of the last that failed. */
+uint32_t list_keeper_undo_due(list_keeper_t *self, uint64_t boot_ns, int64_t wall_offset_ns,
+                              struct list_answer *ret_answer);
 
 /* Remove what has expired at `boot_ns`.  That happens in memory and in the kernel also when the
  * file cannot be written: what it says has expired all the same.
@@ -55,5 +78,6 @@ struct kernel_list_hits list_keeper_hits(const list_keeper_t *self, enum ntc_lis
 uint64_t list_keeper_version(const list_keeper_t *self);
 
 ip_list_t *list_keeper_lists(const list_keeper_t *self);
+const unconfirmed_changes_t *list_keeper_unconfirmed(const list_keeper_t *self);
 
 #endif

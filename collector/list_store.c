@@ -21,6 +21,7 @@ struct list_store {
     char folder[PATH_MAX];
     const char *keep_as;        /* "broken", "refused": the file must get this name before it may be
                                  * replaced; NULL = it may */
+    unconfirmed_changes_t *unconfirmed;
     bool is_broken;             /* the file there is not worth a backup */
 };
 
@@ -41,7 +42,9 @@ int list_store_open(list_store_t **ret_self, const char *path)
 
     list_store_t *self = calloc(1, sizeof *self);
     char *real = realpath(path, NULL);      /* replace the file, not a link to it */
-    int rc = self ? 0 : -ENOMEM;
+    if (self)
+        self->unconfirmed = unconfirmed_changes_new();
+    int rc = self && self->unconfirmed ? 0 : -ENOMEM;
 
     if (rc == 0 && snprintf(self->path, sizeof self->path, "%s", real ? real : path)
         >= (int) sizeof self->path - 64)
@@ -73,8 +76,15 @@ void list_store_destroy(list_store_t **self_p)
 {
     assert(self_p);
 
+    if (*self_p)
+        unconfirmed_changes_destroy(&(*self_p)->unconfirmed);
     free(*self_p);
     *self_p = NULL;
+}
+
+unconfirmed_changes_t *list_store_unconfirmed(const list_store_t *self)
+{
+    return self->unconfirmed;
 }
 
 /* ---- keeping files ---- */
@@ -260,7 +270,8 @@ int list_store_load(list_store_t *self, ip_list_t *lists, uint64_t boot_ns,
 
     char reason[256] = "", sentence[PATH_MAX + 320];
     struct list_json_reading reading = { .boot_ns = boot_ns, .wall_offset_ns = wall_offset_ns,
-                                         .report = report, .arg = arg };
+                                         .report = report, .arg = arg,
+                                         .unconfirmed = self->unconfirmed };
     int rc = load_file(self->path, lists, &reading, reason, sizeof reason);
 
     if (rc == -ENOENT)
@@ -311,7 +322,7 @@ int list_store_prepare(list_store_t *self, const ip_list_t *lists, int64_t wall_
     }
     setvbuf(file, NULL, _IOFBF, WRITE_BUFFER);
     keep_owner(self, fd);
-    rc = list_json_write(lists, wall_offset_ns, file);
+    rc = list_json_write(lists, self->unconfirmed, wall_offset_ns, file);
     if (rc == 0 && fsync(fd) != 0)
         rc = -errno;
     if (fclose(file) != 0 && rc == 0)

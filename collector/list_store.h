@@ -20,6 +20,10 @@ int list_store_open(list_store_t **ret_self, const char *path);
 
 void list_store_destroy(list_store_t **self_p);
 
+/* The changes that the file holds beside the lists: list_store_load() fills them, and they are
+ * saved with the lists.  Ours, valid until the store is destroyed. */
+unconfirmed_changes_t *list_store_unconfirmed(const list_store_t *self);
+
 /* Read the file into `lists`, which must be empty.  A missing file is empty lists.  What is wrong
  * goes to `report`; a file that was broken is replaced by the version before if that works.
  * Returns 0, -ENOMEM, or -errno when the file cannot be read at all (`why`, at least 512 bytes). */

@@ -32,6 +32,7 @@ struct reactor {
     bool watching_wake_fd;
     bool recorder_told;
     bool save_told;
+    bool undo_told;
     int result;
 };
 
@@ -241,6 +242,23 @@ static void expire_entries(reactor_t *self)
     self->save_told = answer.code != LIST_OK;
 }
 
+static void undo_unconfirmed(reactor_t *self)
+{
+    uint64_t boot_ns = clock_boot_ns();
+    uint64_t next_ns = unconfirmed_changes_next(list_keeper_unconfirmed(self->parts.keeper));
+    struct list_answer answer;
+
+    if (next_ns == 0 || next_ns > boot_ns)
+        return;
+    uint32_t undone = list_keeper_undo_due(self->parts.keeper, boot_ns, clock_wall_offset_ns(),
+                                           &answer);
+    if (undone > 0)
+        log_info("list changes that nobody confirmed are undone: %u", undone);
+    if (answer.code != LIST_OK && !self->undo_told)
+        log_error("%s", answer.error);
+    self->undo_told = answer.code != LIST_OK;
+}
+
 static void check_recorder(reactor_t *self)
 {
     int error = self->parts.recorder ? stream_recorder_error(self->parts.recorder) : 0;
@@ -260,6 +278,7 @@ static int on_second(zloop_t *loop, int timer_id, void *arg)
 
     (void) timer_id;
     zloop_timer(loop, REPORT_MS, 1, on_second, self);
+    undo_unconfirmed(self);     /* first: an addition expires at the same time */
     expire_entries(self);
     check_recorder(self);
     if (clock_monotonic_ns() - self->last_report_ns >= (REPORT_MS - 50) * NS_PER_MS) {

@@ -3,6 +3,7 @@
 #include <civetweb.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -46,6 +47,7 @@ static int change_one(struct http_exchange *exchange, struct list_request *reque
         json_put_bool(&json, "ok", true);
         json_put_string(&json, "ip", prefix);
         json_put_signed(&json, "version", row_json_version(prefix));
+        list_fanout_write_condition(&json, request, reply.unconfirmed_until_unix_ns);
         if (request->collector_id[0] != '\0')
             json_put_string(&json, "collector", request->collector_id);
         json_put_object_end(&json);
@@ -68,6 +70,8 @@ static int change(struct http_exchange *exchange, struct list_request *request,
         return status;
     strcpy(request->collector_id, targets.id);
     request->client = exchange->access.client;
+    if (request->confirm_s > 0)
+        request->change_id = bus_client_request_id();   /* of all collectors' changes the same */
     return targets.size == 1 ? change_one(exchange, request, targets.peers[0])
                              : list_fanout_change(exchange, request, &targets);
 }
@@ -100,6 +104,21 @@ static int take_ttl(struct http_exchange *exchange, struct list_request *request
     return 0;
 }
 
+static int take_condition(struct http_exchange *exchange, struct list_request *request,
+                          const json_t *confirm_s)
+{
+    if (!json_is_integer(confirm_s))
+        return 0;
+    json_int_t seconds = json_integer_value(confirm_s);
+    if (seconds < 1 || seconds > LIST_CONFIRM_MAX_S)
+        return http_reply_error(exchange, 400, NULL,
+                                "confirm_s: %lld is no number of seconds from 1 to %d; leave it "
+                                "out for a change that is final", (long long) seconds,
+                                LIST_CONFIRM_MAX_S);
+    request->confirm_s = (uint32_t) seconds;
+    return 0;
+}
+
 static int take_reason(struct http_exchange *exchange, struct list_request *request,
                        const json_t *reason)
 {
@@ -120,6 +139,7 @@ int api_lists_add(struct http_exchange *exchange, int list)
     static const struct body_field FIELDS[] = {
         { "ip", JSON_STRING, true }, { "ttl", JSON_INTEGER, false },
         { "reason", JSON_STRING, false }, { "force", JSON_TRUE, false },
+        { "confirm_s", JSON_INTEGER, false },
         { "collector", JSON_STRING, false }, { 0 },
     };
     struct list_request request = { .op = LIST_OP_ADD, .list = (enum list_name) list };
@@ -133,6 +153,8 @@ int api_lists_add(struct http_exchange *exchange, int list)
         status = take_ttl(exchange, &request, json_object_get(body, "ttl"));
     if (status == 0)
         status = take_reason(exchange, &request, json_object_get(body, "reason"));
+    if (status == 0)
+        status = take_condition(exchange, &request, json_object_get(body, "confirm_s"));
     request.force = json_is_true(json_object_get(body, "force"));
     if (status == 0)
         status = change(exchange, &request,
@@ -145,7 +167,7 @@ int api_lists_add(struct http_exchange *exchange, int list)
 
 int api_lists_remove(struct http_exchange *exchange, int list)
 {
-    static const char *const KNOWN[] = { "ip", "force", "collector", NULL };
+    static const char *const KNOWN[] = { "ip", "force", "confirm_s", "collector", NULL };
     static const char *const TRUTHS[] = { "false", "true" };
     struct list_request request = { .op = LIST_OP_REMOVE, .list = (enum list_name) list };
     struct query_params params;
@@ -153,7 +175,9 @@ int api_lists_remove(struct http_exchange *exchange, int list)
     int force;
 
     if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
-        || query_params_word(&params, "force", TRUTHS, 2, &force, why) < 0)
+        || query_params_word(&params, "force", TRUTHS, 2, &force, why) < 0
+        || query_params_number(&params, "confirm_s", 1, LIST_CONFIRM_MAX_S, 0, &request.confirm_s,
+                               why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
     request.force = force == 1;
     const char *ip = query_params_get(&params, "ip");
@@ -162,6 +186,44 @@ int api_lists_remove(struct http_exchange *exchange, int list)
     int status = take_prefix(exchange, &request, ip);
     return status == 0 ? change(exchange, &request, query_params_get(&params, "collector"))
                        : status;
+}
+
+/* ---- changes that wait to be confirmed ---- */
+
+int api_lists_settle(struct http_exchange *exchange, int op)
+{
+    static const struct body_field FIELDS[] = {
+        { "change", JSON_STRING, true }, { "collector", JSON_STRING, false }, { 0 },
+    };
+    struct list_request request = { .op = (enum list_op) op };
+    json_t *body = NULL;
+
+    int status = http_read_body(exchange, FIELDS, &body);
+    if (status != 200)
+        return status;
+    const char *id = json_string_value(json_object_get(body, "change"));
+    request.change_id = strtoull(id, NULL, 16);
+    if (strlen(id) != 16 || strspn(id, "0123456789abcdef") != 16)
+        status = http_reply_error(exchange, 400, NULL, "change: \"%.40s\" is no id of a change: "
+                                  "the answer to the change has it, and GET /api/unconfirmed", id);
+    else
+        status = change(exchange, &request, json_string_value(json_object_get(body, "collector")));
+    json_decref(body);
+    return status;
+}
+
+int api_lists_unconfirmed(struct http_exchange *exchange, int unused)
+{
+    static const char *const KNOWN[] = { "collector", NULL };
+    struct query_params params;
+    struct list_targets targets;
+    char why[QUERY_WHY_SIZE];
+
+    (void) unused;
+    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0)
+        return http_reply_error(exchange, 400, NULL, "%s", why);
+    int status = list_fanout_choose(exchange, query_params_get(&params, "collector"), &targets);
+    return status != 0 ? status : list_fanout_unconfirmed(exchange, &targets);
 }
 
 /* ---- list ---- */

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "row_json.h"
+
 enum {
     RESULTS_MAX = 1024 * 1024,  /* a few hundred bytes for each collector */
     NAMED = 5,                  /* collectors named in a sentence; of more, how many */
@@ -94,7 +96,7 @@ struct outcome {
     uint32_t done;              /* made the change, or had nothing to change */
     uint32_t failed;
     int status;                 /* 200, or the highest of those that failed */
-    bool is_absent_fine;        /* a removal that some made: the others did not have the entry */
+    bool is_absent_fine;        /* some had what is removed or settled: the others need not */
 };
 
 static bool is_done(const struct outcome *outcome, int status)
@@ -106,7 +108,7 @@ static struct outcome judge(const struct list_answer *answers, uint32_t count, e
 {
     struct outcome outcome = { .status = 200 };
 
-    for (uint32_t i = 0; i < count && op == LIST_OP_REMOVE; i++)
+    for (uint32_t i = 0; i < count && op != LIST_OP_ADD; i++)
         outcome.is_absent_fine |= status_of(&answers[i]) == 200;
     for (uint32_t i = 0; i < count; i++) {
         int status = status_of(&answers[i]);
@@ -197,6 +199,35 @@ static void write_results(struct json_writer *json, collector_peers_t *peers,
     json_put_array_end(json);
 }
 
+/* A change that waits is named by its id: its collectors say which prefix it is. */
+static const char *prefix_of(const struct list_request *request, const struct list_answer *answers,
+                             uint32_t count)
+{
+    for (uint32_t i = 0; i < count && request->prefix[0] == '\0'; i++)
+        if (answers[i].rc == 0 && answers[i].reply.prefix[0] != '\0')
+            return answers[i].reply.prefix;
+    return request->prefix;
+}
+
+static uint64_t latest_until(const struct list_answer *answers, uint32_t count)
+{
+    uint64_t latest = 0;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (answers[i].rc == 0 && answers[i].reply.unconfirmed_until_unix_ns > latest)
+            latest = answers[i].reply.unconfirmed_until_unix_ns;
+    return latest;
+}
+
+void list_fanout_write_condition(struct json_writer *json, const struct list_request *request,
+                                 uint64_t unconfirmed_until_unix_ns)
+{
+    if (unconfirmed_until_unix_ns == 0)
+        return;
+    row_json_change_id(json, request->change_id);
+    json_put_time(json, "unconfirmed_until", unconfirmed_until_unix_ns);
+}
+
 int list_fanout_change(struct http_exchange *exchange, struct list_request *request,
                        const struct list_targets *targets)
 {
@@ -204,8 +235,6 @@ int list_fanout_change(struct http_exchange *exchange, struct list_request *requ
     struct list_answer *answers = calloc(targets->size, sizeof *answers);
     struct text_buffer text = text_buffer_of(RESULTS_MAX);
     struct json_writer json = json_writer_of(&text);
-    struct ip_prefix prefix;
-    char reason[160];
 
     if (!answers)
         return http_reply_error(exchange, 500, NULL, "out of memory");
@@ -218,13 +247,67 @@ int list_fanout_change(struct http_exchange *exchange, struct list_request *requ
     json_put_bool(&json, "ok", outcome.failed == 0);
     if (outcome.failed > 0)
         write_sentence(&json, peers, answers, targets->size, &outcome);
-    json_put_string(&json, "ip", request->prefix);
-    json_put_signed(&json, "version",
-                    ip_prefix_parse(request->prefix, &prefix, reason, sizeof reason) == 0
-                        ? ip_prefix_version(&prefix) : 4);
+    const char *ip = prefix_of(request, answers, targets->size);
+    json_put_string(&json, "ip", ip);
+    json_put_signed(&json, "version", row_json_version(ip));
+    list_fanout_write_condition(&json, request, latest_until(answers, targets->size));
     write_results(&json, peers, answers, targets->size, &outcome);
     json_put_object_end(&json);
     list_answers_clear(answers, targets->size);
     free(answers);
     return http_reply_json(exchange, outcome.status, &text);
+}
+
+/* ---- changes that wait to be confirmed ---- */
+
+/* Was this change written already, for a collector before? */
+static bool is_repeated(const struct list_answer *answers, uint32_t before, uint64_t change_id)
+{
+    for (uint32_t i = 0; i < before; i++)
+        for (uint32_t row = 0; answers[i].rc == 0 && row < answers[i].reply.entry_count; row++)
+            if (answers[i].reply.entries[row].change_id == change_id)
+                return true;
+    return false;
+}
+
+static void write_waiting(struct json_writer *json, const struct list_entry_row *row)
+{
+    json_put_object(json, NULL);
+    row_json_change_id(json, row->change_id);
+    json_put_string(json, "list", row->list == LIST_WHITE ? "whitelist" : "blacklist");
+    json_put_string(json, "ip", row->prefix);
+    json_put_signed(json, "version", row_json_version(row->prefix));
+    json_put_string(json, "action", row->removed ? "remove" : "add");
+    json_put_time(json, "unconfirmed_until", row->unconfirmed_until_unix_ns);
+    json_put_object_end(json);
+}
+
+int list_fanout_unconfirmed(struct http_exchange *exchange, const struct list_targets *targets)
+{
+    collector_peers_t *peers = exchange->gateway->peers;
+    struct list_request request = { .op = LIST_OP_UNCONFIRMED };
+    struct list_answer *answers = calloc(targets->size, sizeof *answers);
+    struct text_buffer text = text_buffer_of(RESULTS_MAX);
+    struct json_writer json = json_writer_of(&text);
+    uint32_t told = 0;
+
+    if (!answers)
+        return http_reply_error(exchange, 500, NULL, "out of memory");
+    for (uint32_t i = 0; i < targets->size; i++)
+        answers[i].peer = targets->peers[i];
+    list_client_ask(peers, &request, answers, targets->size);
+    json_put_array(&json, NULL);
+    for (uint32_t i = 0; i < targets->size; i++) {
+        told += answers[i].rc == 0;
+        for (uint32_t row = 0; answers[i].rc == 0 && row < answers[i].reply.entry_count; row++)
+            if (!is_repeated(answers, i, answers[i].reply.entries[row].change_id))
+                write_waiting(&json, &answers[i].reply.entries[row]);
+    }
+    json_put_array_end(&json);
+    list_answers_clear(answers, targets->size);
+    free(answers);
+    if (told > 0)
+        return http_reply_json(exchange, 200, &text);
+    text_buffer_free(&text);
+    return http_reply_away(exchange, "no collector answers: is ntc-collector running?");
 }

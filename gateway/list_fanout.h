@@ -26,6 +26,15 @@ int list_fanout_status(enum list_code code);
 /* Tell what a collector said to a change that it did not make.  Returns the status. */
 int list_fanout_refuse(struct http_exchange *exchange, const struct list_reply *reply);
 
+/* Write "change" and "unconfirmed_until" of a change that waits to be confirmed; nothing if it is
+ * final (0). */
+void list_fanout_write_condition(struct json_writer *json, const struct list_request *request,
+                                 uint64_t unconfirmed_until_unix_ns);
+
+/* Answer with the changes that wait to be confirmed at those collectors that answer.
+ * Returns the status. */
+int list_fanout_unconfirmed(struct http_exchange *exchange, const struct list_targets *targets);
+
 #define LIST_FANOUT_SENTENCE 2400    /* bytes that name five collectors that failed, and why */
 
 /* Append who of `count` did not answer: "1 of 2 collectors did not tell: pi2".  It is printable and

@@ -1,5 +1,6 @@
 #include "row_json.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,6 +113,14 @@ static void write_expiry(struct json_writer *json, uint64_t expires_unix_ns, uin
                               : 0);
 }
 
+void row_json_change_id(struct json_writer *json, uint64_t id)
+{
+    char text[17];
+
+    snprintf(text, sizeof text, "%016" PRIx64, id);
+    json_put_string(json, "change", text);
+}
+
 void row_json_list_entry(struct json_writer *json, const struct list_entry_row *entry,
                          uint64_t now_unix_ns)
 {
@@ -120,6 +129,7 @@ void row_json_list_entry(struct json_writer *json, const struct list_entry_row *
     write_expiry(json, entry->expires_unix_ns, now_unix_ns);
     json_put_string(json, "reason", entry->reason);
     json_put_time(json, "added", entry->added_unix_ns);
+    json_put_time(json, "unconfirmed_until", entry->unconfirmed_until_unix_ns);
     json_put_object(json, "hits");
     json_put_unsigned(json, "packets", entry->hit_packets);
     json_put_unsigned(json, "bytes", entry->hit_bytes);

@@ -22,6 +22,9 @@ void row_json_address(struct json_writer *json, const struct address_row *row);
 void row_json_list_entry(struct json_writer *json, const struct list_entry_row *entry,
                          uint64_t now_unix_ns);
 
+/* Write the id of a change that waits to be confirmed, as "change". */
+void row_json_change_id(struct json_writer *json, uint64_t id);
+
 /* The IP version, 4 or 6, of a prefix as text. */
 int row_json_version(const char *prefix);
 

@@ -27,6 +27,8 @@ int list_request_encode(const struct list_request *request, uint8_t **ret_bytes,
     message.expected_version = request->expected_version;
     message.collector_id = (char *) request->collector_id;
     message.force = request->force;
+    message.confirm_s = request->confirm_s;
+    message.change_id = request->change_id;
     message.client = (ProtobufCBinaryData) { sizeof request->client.bytes,
                                              (uint8_t *) request->client.bytes };
     return wire_message_pack(&message.base, ret_bytes, ret_size);
@@ -34,7 +36,7 @@ int list_request_encode(const struct list_request *request, uint8_t **ret_bytes,
 
 static bool read_request(const Ntc__ListRequest *message, struct list_request *request)
 {
-    if ((unsigned) message->op > LIST_OP_REMOVE || (unsigned) message->list >= LIST_NAMES
+    if ((unsigned) message->op > LIST_OP_UNCONFIRMED || (unsigned) message->list >= LIST_NAMES
         || message->limit > LIST_PAGE_MAX
         || (message->client.len != 0 && message->client.len != sizeof request->client.bytes))
         return false;
@@ -47,6 +49,8 @@ static bool read_request(const Ntc__ListRequest *message, struct list_request *r
     request->limit = message->limit > 0 ? message->limit : LIST_PAGE_MAX;
     request->expected_version = message->expected_version;
     request->force = message->force;
+    request->confirm_s = message->confirm_s;
+    request->change_id = message->change_id;
     return wire_message_utf8(request->prefix, sizeof request->prefix, message->prefix)
         && wire_message_utf8(request->reason, sizeof request->reason, message->reason)
         && wire_message_ascii(request->after, sizeof request->after, message->after)
@@ -83,6 +87,10 @@ static void fill_entry(Ntc__ListEntry *message, const struct list_entry_row *row
     message->hit_packets = row->hit_packets;
     message->hit_bytes = row->hit_bytes;
     message->last_hit_unix_ns = row->last_hit_unix_ns;
+    message->unconfirmed_until_unix_ns = row->unconfirmed_until_unix_ns;
+    message->change_id = row->change_id;
+    message->list = (Ntc__ListRequest__List) row->list;
+    message->removed = row->removed;
 }
 
 int list_reply_encode(const struct list_reply *reply, uint8_t **ret_bytes, size_t *ret_size)
@@ -111,6 +119,7 @@ int list_reply_encode(const struct list_reply *reply, uint8_t **ret_bytes, size_
     message.more = reply->more;
     message.total = reply->total;
     message.changed = reply->changed;
+    message.unconfirmed_until_unix_ns = reply->unconfirmed_until_unix_ns;
     message.collector_id = (char *) reply->collector_id;
     rc = wire_message_pack(&message.base, ret_bytes, ret_size);
 out:
@@ -126,7 +135,12 @@ static bool read_entry(const Ntc__ListEntry *message, struct list_entry_row *row
     row->hit_packets = message->hit_packets;
     row->hit_bytes = message->hit_bytes;
     row->last_hit_unix_ns = message->last_hit_unix_ns;
-    return wire_message_ascii(row->prefix, sizeof row->prefix, message->prefix)
+    row->unconfirmed_until_unix_ns = message->unconfirmed_until_unix_ns;
+    row->change_id = message->change_id;
+    row->list = (enum list_name) message->list;
+    row->removed = message->removed;
+    return (unsigned) message->list < LIST_NAMES
+        && wire_message_ascii(row->prefix, sizeof row->prefix, message->prefix)
         && row->prefix[0] != '\0'
         && wire_message_utf8(row->reason, sizeof row->reason, message->reason);
 }
@@ -155,6 +169,7 @@ static int read_reply(const Ntc__ListReply *message, struct list_reply *reply)
     reply->more = message->more;
     reply->total = message->total;
     reply->changed = message->changed;
+    reply->unconfirmed_until_unix_ns = message->unconfirmed_until_unix_ns;
     if ((unsigned) message->code > LIST_LOCK_OUT
         || !wire_message_utf8(reply->error, sizeof reply->error, message->error)
         || !wire_message_ascii(reply->prefix, sizeof reply->prefix, message->prefix)

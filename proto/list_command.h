@@ -14,7 +14,16 @@
 #define LIST_ERROR_SIZE 400     /* longest sentence and its NUL */
 #define LIST_PAGE_MAX 2000      /* entries of one reply */
 
-enum list_op { LIST_OP_LIST = 0, LIST_OP_ADD = 1, LIST_OP_REMOVE = 2 };
+#define LIST_CONFIRM_MAX_S 3600 /* longest time to confirm a change */
+
+enum list_op {
+    LIST_OP_LIST = 0,
+    LIST_OP_ADD = 1,
+    LIST_OP_REMOVE = 2,
+    LIST_OP_CONFIRM = 3,
+    LIST_OP_UNDO = 4,
+    LIST_OP_UNCONFIRMED = 5,
+};
 enum list_name { LIST_BLACK = 0, LIST_WHITE = 1, LIST_NAMES = 2 };
 
 enum list_code {
@@ -43,6 +52,8 @@ struct list_request {
     char collector_id[COLLECTOR_ID_SIZE];   /* "" = whoever hears it */
     struct ip_addr client;      /* all zeros = not known */
     bool force;
+    uint32_t confirm_s;
+    uint64_t change_id;
 };
 
 struct list_entry_row {
@@ -53,6 +64,10 @@ struct list_entry_row {
     uint64_t hit_packets;
     uint64_t hit_bytes;
     uint64_t last_hit_unix_ns;  /* 0 = never */
+    uint64_t unconfirmed_until_unix_ns;     /* 0 = final */
+    uint64_t change_id;
+    enum list_name list;        /* with LIST_OP_UNCONFIRMED, as is the next */
+    bool removed;
 };
 
 struct list_reply {
@@ -66,6 +81,7 @@ struct list_reply {
     bool more;
     uint32_t total;
     bool changed;
+    uint64_t unconfirmed_until_unix_ns;     /* 0 = final */
     char collector_id[COLLECTOR_ID_SIZE];   /* who answers */
 };
 

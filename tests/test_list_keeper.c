@@ -122,7 +122,7 @@ static enum list_code add(const char *text, uint64_t expires_ns, const char *rea
     struct ip_list_entry entry = { .prefix = prefix_of(text), .expires_ns = expires_ns,
                                    .reason = reason };
 
-    list_keeper_add(keeper, NTC_BLACK, &entry, 0, &answer);
+    list_keeper_add(keeper, NTC_BLACK, &entry, NULL, 0, &answer);
     return answer.code;
 }
 
@@ -130,7 +130,7 @@ static enum list_code take(const char *text)
 {
     struct ip_prefix prefix = prefix_of(text);
 
-    list_keeper_remove(keeper, NTC_BLACK, &prefix, 0, &answer);
+    list_keeper_remove(keeper, NTC_BLACK, &prefix, NULL, 0, &answer);
     return answer.code;
 }
 
@@ -297,6 +297,194 @@ START_TEST(hits_come_from_the_kernel)
 }
 END_TEST
 
+/* ---- changes that wait to be confirmed ---- */
+
+#define MS 1000000ull           /* the file keeps milliseconds */
+#define UNTIL (60 * MS)
+
+static enum list_code add_if(uint64_t id, const char *text, uint64_t expires_ns,
+                             const char *reason)
+{
+    struct ip_list_entry entry = { .prefix = prefix_of(text), .expires_ns = expires_ns,
+                                   .reason = reason };
+    struct list_condition condition = { .id = id, .until_ns = UNTIL };
+
+    list_keeper_add(keeper, NTC_BLACK, &entry, &condition, 0, &answer);
+    return answer.code;
+}
+
+static enum list_code take_if(uint64_t id, const char *text)
+{
+    struct ip_prefix prefix = prefix_of(text);
+    struct list_condition condition = { .id = id, .until_ns = UNTIL };
+
+    list_keeper_remove(keeper, NTC_BLACK, &prefix, &condition, 0, &answer);
+    return answer.code;
+}
+
+static uint32_t waiting(void)
+{
+    return unconfirmed_changes_size(list_keeper_unconfirmed(keeper));
+}
+
+static enum list_code confirm(uint64_t id)
+{
+    list_keeper_confirm(keeper, id, 0, &answer);
+    return answer.code;
+}
+
+static void ignore(const char *sentence, void *arg)
+{
+    (void) arg;
+    ck_abort_msg("%s", sentence);
+}
+
+/* Begin again with what is in the file, as at `boot_ns`. */
+static void restart(uint64_t boot_ns)
+{
+    char why[512];
+
+    list_keeper_destroy(&keeper);
+    list_store_destroy(&store);
+    ip_list_destroy(&lists);
+    lists = ip_list_new(4, 4);
+    ck_assert_int_eq(list_store_open(&store, path), 0);
+    ck_assert_int_eq(list_store_load(store, lists, boot_ns, 0, ignore, NULL, why, sizeof why), 0);
+    keeper = list_keeper_new(lists, store, &KERNEL);
+}
+
+START_TEST(an_addition_ends_in_the_kernel_unless_it_is_confirmed)
+{
+    ck_assert_int_eq(add_if(7, "192.0.2.1", 0, "x"), LIST_OK);
+    ck_assert_uint_eq(in_kernel("192.0.2.1")->expires_ns, UNTIL);
+    ck_assert_int_eq(confirm(8), LIST_NOT_FOUND);
+    ck_assert_int_eq(confirm(7), LIST_OK);
+    ck_assert_uint_eq(in_kernel("192.0.2.1")->expires_ns, 0);
+    ck_assert_uint_eq(waiting(), 0);
+    ck_assert_int_eq(confirm(7), LIST_NOT_FOUND);
+    ck_assert_ptr_null(strstr(file_text(), "unconfirmed"));
+    ck_assert_ptr_nonnull(strstr(file_text(), "\"x\""));
+}
+END_TEST
+
+START_TEST(what_is_not_confirmed_is_undone_when_its_time_is_over)
+{
+    ck_assert_int_eq(add("192.0.2.2", 0, "before"), LIST_OK);
+    ck_assert_int_eq(add_if(1, "192.0.2.1", 0, ""), LIST_OK);
+    ck_assert_int_eq(add_if(2, "192.0.2.2", 100 * MS, "after"), LIST_OK);
+    ck_assert_uint_eq(in_kernel("192.0.2.2")->expires_ns, 0);    /* as before, should we be gone */
+    ck_assert_uint_eq(list_keeper_undo_due(keeper, UNTIL - 1, 0, &answer), 0);
+    ck_assert_uint_eq(waiting(), 2);
+    ck_assert_uint_eq(list_keeper_undo_due(keeper, UNTIL, 0, &answer), 2);
+    ck_assert_int_eq(answer.code, LIST_OK);
+    ck_assert_ptr_null(in_kernel("192.0.2.1"));
+    ck_assert_uint_eq(in_kernel("192.0.2.2")->expires_ns, 0);
+    ck_assert_ptr_nonnull(strstr(file_text(), "\"before\""));
+    ck_assert_ptr_null(strstr(file_text(), "192.0.2.1"));
+    ck_assert_ptr_null(strstr(file_text(), "unconfirmed"));
+}
+END_TEST
+
+START_TEST(a_removal_is_put_back_with_all_it_had)
+{
+    ck_assert_int_eq(add("10.0.0.0/8", 100 * MS, "mine"), LIST_OK);
+    ck_assert_int_eq(take_if(5, "10.0.0.0/8"), LIST_OK);
+    ck_assert_ptr_null(in_kernel("10.0.0.0/8"));
+    ck_assert_int_eq(take_if(6, "10.0.0.0/8"), LIST_NOT_FOUND);
+    restart(10 * MS);
+    ck_assert_uint_eq(waiting(), 1);
+    ck_assert_uint_eq(list_keeper_undo_due(keeper, UNTIL + 30 * MS, 0, &answer), 1);
+    ck_assert_uint_eq(in_kernel("10.0.0.0/8")->expires_ns, 100 * MS);
+    struct ip_prefix prefix = prefix_of("10.0.0.0/8");
+    ck_assert_str_eq(ip_list_find(lists, NTC_BLACK, &prefix)->reason, "mine");
+    ck_assert_int_eq(take_if(9, "10.0.0.0/8"), LIST_OK);
+    ck_assert_int_eq(confirm(9), LIST_OK);
+    ck_assert_uint_eq(waiting(), 0);
+    ck_assert_uint_eq(list_keeper_undo_due(keeper, UNTIL, 0, &answer), 0);
+    ck_assert_ptr_null(in_kernel("10.0.0.0/8"));
+}
+END_TEST
+
+START_TEST(changes_wait_over_a_restart_and_end_while_nobody_runs)
+{
+    ck_assert_int_eq(add("192.0.2.2", 0, "before"), LIST_OK);
+    ck_assert_int_eq(add_if(0xabc, "192.0.2.1", 200 * MS, "new"), LIST_OK);
+    ck_assert_int_eq(add_if(2, "192.0.2.2", 150 * MS, "after"), LIST_OK);
+    restart(10 * MS);
+    ck_assert_uint_eq(waiting(), 2);
+    ck_assert_int_eq(confirm(0xabc), LIST_OK);
+    ck_assert_uint_eq(in_kernel("192.0.2.1")->expires_ns, 200 * MS);
+    restart(UNTIL + 1);
+    ck_assert_uint_eq(list_keeper_undo_due(keeper, UNTIL + 1, 0, &answer), 1);
+    ck_assert_uint_eq(in_kernel("192.0.2.2")->expires_ns, 0);
+    struct ip_prefix prefix = prefix_of("192.0.2.2");
+    ck_assert_str_eq(ip_list_find(lists, NTC_BLACK, &prefix)->reason, "before");
+}
+END_TEST
+
+START_TEST(a_final_change_settles_what_waits)
+{
+    ck_assert_int_eq(add_if(1, "192.0.2.1", 0, ""), LIST_OK);
+    ck_assert_int_eq(add("192.0.2.1", 0, ""), LIST_OK);
+    ck_assert_uint_eq(waiting(), 0);
+    ck_assert_uint_eq(in_kernel("192.0.2.1")->expires_ns, 0);
+    ck_assert_int_eq(take_if(2, "192.0.2.1"), LIST_OK);
+    ck_assert_int_eq(take("192.0.2.1"), LIST_OK);       /* for good */
+    ck_assert_uint_eq(waiting(), 0);
+    ck_assert_int_eq(take("192.0.2.1"), LIST_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(of_several_in_a_row_the_first_state_comes_back)
+{
+    ck_assert_int_eq(add("192.0.2.1", 0, "first"), LIST_OK);
+    ck_assert_int_eq(add_if(1, "192.0.2.1", 100 * MS, "second"), LIST_OK);
+    ck_assert_int_eq(take_if(2, "192.0.2.1"), LIST_OK);
+    ck_assert_uint_eq(waiting(), 1);
+    ck_assert_int_eq(confirm(1), LIST_NOT_FOUND);
+    list_keeper_undo(keeper, 2, 0, &answer);
+    ck_assert_int_eq(answer.code, LIST_OK);
+    ck_assert_ptr_nonnull(strstr(file_text(), "\"first\""));
+    ck_assert_ptr_nonnull(in_kernel("192.0.2.1"));
+
+    ck_assert_int_eq(add_if(3, "192.0.2.9", 0, ""), LIST_OK);
+    ck_assert_int_eq(take_if(4, "192.0.2.9"), LIST_OK);
+    ck_assert_uint_eq(waiting(), 0);    /* nothing has happened */
+    ck_assert_ptr_null(in_kernel("192.0.2.9"));
+}
+END_TEST
+
+START_TEST(what_cannot_be_saved_waits_as_before)
+{
+    ck_assert_int_eq(add_if(1, "192.0.2.1", 0, "x"), LIST_OK);
+    calls_until_refusal = 1;
+    refusal = -EPERM;
+    ck_assert_int_eq(confirm(1), LIST_NOT_ENFORCED);
+    ck_assert_uint_eq(waiting(), 1);
+    ck_assert_uint_eq(in_kernel("192.0.2.1")->expires_ns, UNTIL);
+    ck_assert_int_eq(confirm(1), LIST_OK);
+}
+END_TEST
+
+START_TEST(only_so_many_wait)
+{
+    char text[32];
+
+    ip_list_destroy(&lists);
+    lists = ip_list_new(100, 4);
+    list_keeper_destroy(&keeper);
+    keeper = list_keeper_new(lists, store, NULL);
+    for (uint64_t i = 0; i < UNCONFIRMED_MAX; i++) {
+        snprintf(text, sizeof text, "192.0.2.%u", (unsigned) i);
+        ck_assert_int_eq(add_if(i + 1, text, 0, ""), LIST_OK);
+    }
+    ck_assert_int_eq(add_if(99, "192.0.2.200", 0, ""), LIST_FULL);
+    ck_assert_ptr_nonnull(strstr(answer.error, "confirm"));
+    ck_assert_uint_eq(ip_list_size(lists, NTC_BLACK), UNCONFIRMED_MAX);
+    ck_assert_int_eq(add("192.0.2.200", 0, ""), LIST_OK);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("list_keeper");
@@ -312,6 +500,14 @@ int main(void)
     tcase_add_test(tcase, what_the_kernel_refuses_is_undone);
     tcase_add_test(tcase, what_has_expired_vanishes_everywhere);
     tcase_add_test(tcase, hits_come_from_the_kernel);
+    tcase_add_test(tcase, an_addition_ends_in_the_kernel_unless_it_is_confirmed);
+    tcase_add_test(tcase, what_is_not_confirmed_is_undone_when_its_time_is_over);
+    tcase_add_test(tcase, a_removal_is_put_back_with_all_it_had);
+    tcase_add_test(tcase, changes_wait_over_a_restart_and_end_while_nobody_runs);
+    tcase_add_test(tcase, a_final_change_settles_what_waits);
+    tcase_add_test(tcase, of_several_in_a_row_the_first_state_comes_back);
+    tcase_add_test(tcase, what_cannot_be_saved_waits_as_before);
+    tcase_add_test(tcase, only_so_many_wait);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -1,8 +1,12 @@
 """Nobody is locked out by mistake: changes that would cut off who is needed, and ways back."""
 
+import signal
+import time
 from pathlib import Path
 
 import pytest
+
+from conftest import wait_until
 
 GATEWAY = "198.51.100.9"
 
@@ -76,3 +80,100 @@ def test_a_list_that_is_full_says_so_in_another_word(ntc):
         ntc.block(f"192.0.2.{i}")
     answer = ntc.post("/blacklist", {"ip": "192.0.2.99", "force": True})
     assert (answer.status, answer.json()["code"]) == (409, "full")
+
+
+# ---- changes that undo themselves ----
+
+def unconfirmed(ntc):
+    return {change["change"]: change for change in ntc.get("/api/unconfirmed").json()}
+
+
+def settle(ntc, how, change):
+    return ntc.post(f"/api/{how}", {"change": change})
+
+
+def blocked(ntc):
+    """Whether packets of the peer are dropped now."""
+    return ntc.network.ping(ntc.network.peer_ip, count=1, timeout=0.5) == 0
+
+
+def test_an_unconfirmed_block_is_undone_and_a_confirmed_one_stays(ntc):
+    ntc.start_all()
+    peer, third = ntc.network.peer_ip, ntc.network.third_ip
+    stays = ntc.block(third, confirm_s=2, ttl=3600)
+    ends = ntc.block(peer, confirm_s=2)
+    assert 0 < ends["unconfirmed_until"] - time.time() <= 2
+    assert blocked(ntc)
+    assert {change["ip"] for change in unconfirmed(ntc).values()} == {peer, third}
+    entry = next(entry for entry in ntc.get("/blacklist").json() if entry["ip"] == third)
+    assert entry["unconfirmed_until"] == pytest.approx(stays["unconfirmed_until"], abs=0.1)
+    assert entry["ttl"] > 3000
+    assert settle(ntc, "confirm", stays["change"]).status == 200
+    wait_until(lambda: not blocked(ntc), "the block has ended")
+    wait_until(lambda: unconfirmed(ntc) == {}, "nothing waits")
+    assert [entry["ip"] for entry in ntc.get("/blacklist").json()] == [third]
+    assert settle(ntc, "confirm", ends["change"]).status == 404
+    assert "undone" in ntc.processes["collector"].log()
+
+
+def test_a_removal_comes_back_unless_it_is_confirmed(ntc):
+    ntc.start_all()
+    peer = ntc.network.peer_ip
+    ntc.block(peer, reason="mine")
+    answer = ntc.delete(f"/blacklist?ip={peer}&confirm_s=1").json()
+    assert unconfirmed(ntc)[answer["change"]]["action"] == "remove"
+    assert not blocked(ntc)
+    wait_until(lambda: blocked(ntc), "it is blocked again")
+    assert ntc.get("/blacklist").json()[0]["reason"] == "mine"
+    answer = ntc.delete(f"/blacklist?ip={peer}&confirm_s=3600").json()
+    assert settle(ntc, "undo", answer["change"]).status == 200
+    assert blocked(ntc)
+    answer = ntc.delete(f"/blacklist?ip={peer}&confirm_s=3600").json()
+    assert settle(ntc, "confirm", answer["change"]).status == 200
+    assert not blocked(ntc)
+    assert unconfirmed(ntc) == {}
+
+
+def test_the_kernel_ends_an_unconfirmed_block_when_all_of_ntc_is_dead(ntc):
+    ntc.start_all()
+    peer = ntc.network.peer_ip
+    ntc.allow(ntc.network.third_ip)
+    ntc.block(peer, confirm_s=3)
+    gone = ntc.delete(f"/whitelist?ip={ntc.network.third_ip}&confirm_s=3").json()
+    assert gone["change"]
+    for name in ("gateway", "aggregator", "collector"):
+        ntc.processes[name].stop(signal.SIGKILL)
+    assert blocked(ntc)
+    wait_until(lambda: not blocked(ntc), "the kernel has ended it")
+    ntc.start("collector").wait_log("nobody confirmed in time")
+    ntc.start("gateway")
+    wait_until(lambda: ntc.get("/blacklist").status == 200, "the lists are there")
+    assert ntc.get("/blacklist").json() == []
+    assert [entry["ip"] for entry in ntc.get("/whitelist").json()] == [ntc.network.third_ip]
+    assert unconfirmed(ntc) == {}
+
+
+def test_changes_wait_over_a_restart_of_the_collector(ntc):
+    ntc.start_all()
+    peer = ntc.network.peer_ip
+    answer = ntc.block(peer, confirm_s=600)
+    ntc.processes["collector"].stop(signal.SIGKILL)
+    ntc.start("collector")
+    wait_until(lambda: ntc.get("/blacklist").status == 200, "the lists are there")
+    assert list(unconfirmed(ntc)) == [answer["change"]]
+    assert blocked(ntc)
+    assert settle(ntc, "undo", answer["change"]).status == 200
+    assert not blocked(ntc)
+
+
+def test_bad_conditions_are_told(mock_ntc):
+    mock_ntc.start_all("--mock")
+    for body, word in (({"confirm_s": 0}, "confirm_s"), ({"confirm_s": 3601}, "confirm_s"),
+                       ({"confirm_s": "60"}, "confirm_s"),
+                       ({"confirm_s": 60, "ttl": 60}, "less than ttl")):
+        answer = mock_ntc.post("/blacklist", {"ip": "192.0.2.1", **body})
+        assert (answer.status, word in answer.json()["error"]) == (400, True), answer.text
+    for change in ("", "xyz", "0123456789ABCDEF", "5f0c6d1be2a94c0"):
+        assert settle(mock_ntc, "confirm", change).status == 400
+    assert settle(mock_ntc, "confirm", "5f0c6d1be2a94c03").status == 404
+    assert mock_ntc.get("/blacklist").json() == []
