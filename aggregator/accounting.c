@@ -28,7 +28,7 @@ struct chunk {
     uint32_t size;
     int64_t offset_s;
     struct flow_key keys[CHUNK];
-    uint32_t hashes[CHUNK];
+    struct flow_place places[CHUNK];
     uint32_t seconds[CHUNK];    /* of the last packet */
 };
 
@@ -108,9 +108,9 @@ static void prepare(const accounting_t *self, struct chunk *chunk, uint32_t coll
         key->collector = (uint16_t) collector;
         chunk->seconds[n] = timeline_second(last_ns_of(view, i), chunk->offset_s);
     }
-    flow_table_prepare(self->flows, chunk->keys, chunk->size, chunk->hashes);
+    flow_table_prepare(self->flows, chunk->keys, chunk->size, chunk->places);
     for (uint32_t n = 0; n < chunk->size; n++) {
-        const struct flow *flow = flow_table_peek(self->flows, &chunk->keys[n], chunk->hashes[n]);
+        const struct flow *flow = flow_table_peek(self->flows, chunk->places[n]);
         if (!flow)
             continue;
         ip_window_prefetch(self->window, flow->notes[NOTE_TOGETHER].address, chunk->seconds[n]);
@@ -169,7 +169,7 @@ static void add_record(accounting_t *self, const struct chunk *chunk, uint32_t n
     };
 
     accounting_advance(self, to_flow.second);
-    struct flow *flow = flow_table_add(self->flows, &chunk->keys[n], chunk->hashes[n], &to_flow);
+    struct flow *flow = flow_table_add(self->flows, &chunk->keys[n], chunk->places[n], &to_flow);
     add_to_window(self->window, flow, &flow->notes[NOTE_TOGETHER], &to_window);
     if (self->apart) {
         to_window.collector = chunk->keys[n].collector;

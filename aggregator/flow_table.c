@@ -111,7 +111,7 @@ static uint32_t find(const flow_table_t *self, const struct flow_key *key, uint3
     uint32_t cursor = slot_index_place(&self->index, hash), slot;
 
     while ((slot = slot_index_next(&self->index, hash, SLOT_MATCH_ALL, &cursor)) != SLOT_NONE)
-        if (memcmp(&self->flows[slot].key, key, sizeof *key) == 0)
+        if (flow_key_equal(&self->flows[slot].key, key))
             break;
     return slot;
 }
@@ -132,7 +132,7 @@ static bool has_opposite(const flow_table_t *self, const struct flow_key *key, u
         const struct flow *flow = &self->flows[slot];
         opposite.direction = flow->key.direction;
         if (((flow->hash ^ hash) & VARIANT_SWAPPED)
-            && memcmp(&flow->key, &opposite, sizeof opposite) == 0)
+            && flow_key_equal(&flow->key, &opposite))
             return true;
     }
     return false;
@@ -336,16 +336,27 @@ static void add_totals(flow_table_t *self, struct flow *flow, const struct flow_
         flow->last_second = update->second;
 }
 
-struct flow *flow_table_add(flow_table_t *self, const struct flow_key *key, uint32_t hash,
-                            const struct flow_update *update)
+/* The flow itself, if nothing has happened since it was looked up ahead; else it is looked up. */
+static struct flow *flow_at(flow_table_t *self, const struct flow_key *key, struct flow_place place)
+{
+    if (place.slot != SLOT_NONE && self->flows[place.slot].is_used
+        && flow_key_equal(&self->flows[place.slot].key, key))
+        return &self->flows[place.slot];
+
+    uint32_t slot = find(self, key, place.hash);
+
+    return slot == SLOT_NONE ? NULL : &self->flows[slot];
+}
+
+struct flow *flow_table_add(flow_table_t *self, const struct flow_key *key,
+                            struct flow_place place, const struct flow_update *update)
 {
     assert(update->second <= self->seconds.now && key->collector < self->limits.collectors);
 
-    uint32_t slot = find(self, key, hash);
-    struct flow *flow = slot == SLOT_NONE ? NULL : &self->flows[slot];
+    struct flow *flow = flow_at(self, key, place);
 
     if (!flow) {
-        flow = open_flow(self, key, hash, update);
+        flow = open_flow(self, key, place.hash, update);
     } else {
         flow->is_touched = true;
         if (flow->packets == 0)
@@ -360,28 +371,26 @@ struct flow *flow_table_add(flow_table_t *self, const struct flow_key *key, uint
 }
 
 void flow_table_prepare(const flow_table_t *self, const struct flow_key *keys, uint32_t count,
-                        uint32_t *ret_hashes)
+                        struct flow_place *ret_places)
 {
     for (uint32_t i = 0; i < count; i++) {
-        ret_hashes[i] = hash_of(self, &keys[i]);
-        slot_index_prefetch(&self->index, ret_hashes[i]);
+        ret_places[i].hash = hash_of(self, &keys[i]);
+        slot_index_prefetch(&self->index, ret_places[i].hash);
     }
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t cursor = slot_index_place(&self->index, ret_hashes[i]);
-        uint32_t slot = slot_index_next(&self->index, ret_hashes[i], SLOT_MATCH_ALL, &cursor);
-        if (slot != SLOT_NONE) {
-            __builtin_prefetch(&self->flows[slot], 1);
-            __builtin_prefetch((const char *) &self->flows[slot] + 64, 1);
+        struct flow_place *place = &ret_places[i];
+        uint32_t cursor = slot_index_place(&self->index, place->hash);
+        place->slot = slot_index_next(&self->index, place->hash, SLOT_MATCH_ALL, &cursor);
+        if (place->slot != SLOT_NONE) {
+            __builtin_prefetch(&self->flows[place->slot], 1);
+            __builtin_prefetch((const char *) &self->flows[place->slot] + 64, 1);
         }
     }
 }
 
-const struct flow *flow_table_peek(const flow_table_t *self, const struct flow_key *key,
-                                   uint32_t hash)
+const struct flow *flow_table_peek(const flow_table_t *self, struct flow_place place)
 {
-    uint32_t slot = find(self, key, hash);
-
-    return slot == SLOT_NONE ? NULL : &self->flows[slot];
+    return place.slot == SLOT_NONE ? NULL : &self->flows[place.slot];
 }
 
 /* Go on with counting what the live flows hold, and compare it with the books at the end.  Records

@@ -68,6 +68,12 @@ struct flow {
 
 _Static_assert(sizeof(struct flow) == 128, "a flow is two cache lines");
 
+/* Where a flow probably is. */
+struct flow_place {
+    uint32_t hash;
+    uint32_t slot;              /* UINT32_MAX = nowhere */
+};
+
 struct flow_sums {
     uint64_t packets;
     uint64_t bytes;
@@ -87,18 +93,17 @@ flow_table_t *flow_table_new(const struct flow_limits *limits, uint64_t seed,
 /* Free the table and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void flow_table_destroy(flow_table_t **self_p);
 
-/* Hash `count` keys and fetch what flow_table_add() will need into the cache. */
+/* Look `count` keys up, and fetch what flow_table_add() will need into the cache. */
 void flow_table_prepare(const flow_table_t *self, const struct flow_key *keys, uint32_t count,
-                        uint32_t *ret_hashes);
+                        struct flow_place *ret_places);
 
-/* The flow as it stands, or NULL: for fetching ahead. */
-const struct flow *flow_table_peek(const flow_table_t *self, const struct flow_key *key,
-                                   uint32_t hash);
+/* The flow that probably is the one, or NULL: for fetching ahead. */
+const struct flow *flow_table_peek(const flow_table_t *self, struct flow_place place);
 
-/* Add one record to its flow, which may end others and this one; `hash` is from
+/* Add one record to its flow, which may end others and this one; `place` is from
  * flow_table_prepare().  Returns the flow, valid until the next call that changes the table. */
-struct flow *flow_table_add(flow_table_t *self, const struct flow_key *key, uint32_t hash,
-                            const struct flow_update *update);
+struct flow *flow_table_add(flow_table_t *self, const struct flow_key *key,
+                            struct flow_place place, const struct flow_update *update);
 
 /* Begin timeline second `second`: the next, or any later one while flow_table_is_empty(). */
 void flow_table_step(flow_table_t *self, uint32_t second);

@@ -60,12 +60,12 @@ static const struct flow *add(const struct packet_record *record)
         .ifindex = record->ifindex, .tcp_flags = record->tcp_flags,
         .action = record->action, .ip_version = record->ip_version,
     };
-    uint32_t hash;
+    struct flow_place place;
 
     memcpy(key.src_addr, record->src_addr, 16);
     memcpy(key.dst_addr, record->dst_addr, 16);
-    flow_table_prepare(table, &key, 1, &hash);
-    return flow_table_add(table, &key, hash, &update);
+    flow_table_prepare(table, &key, 1, &place);
+    return flow_table_add(table, &key, place, &update);
 }
 
 static const struct flow *add_udp(uint16_t src_port, double at_s)
@@ -324,12 +324,12 @@ START_TEST(the_end_of_a_collector_ends_its_flows_only)
     struct packet_record record = record_of(IPPROTO_UDP, 1, 1, 2, 2, 100 * NS_PER_S);
     struct flow_key other = { .src_port = 7, .protocol = IPPROTO_UDP, .collector = 1 };
     struct flow_update update = { .second = 100, .packets = 5, .bytes = 50 };
-    uint32_t hash;
+    struct flow_place place;
 
     add(&record);
     add_tcp(FIN, 100);
-    flow_table_prepare(table, &other, 1, &hash);
-    flow_table_add(table, &other, hash, &update);
+    flow_table_prepare(table, &other, 1, &place);
+    flow_table_add(table, &other, place, &update);
     flow_table_end_collector(table, 0);
 
     ck_assert_uint_eq(ended.size, 2);
