@@ -9,9 +9,9 @@
 #include "clock.h"
 #include "config.h"
 #include "log.h"
+#include "peer_link.h"
 #include "zsock_setup.h"
 
-#define SILENT_NS (COLLECTOR_AWAY_S * NS_PER_S)
 #define BUSY_NS (100 * NS_PER_MS)
 
 /* A wake-up costs more than the batch that it is for, and polling costs something for each socket
@@ -27,9 +27,7 @@ enum {
 /* One endpoint that collectors publish at. */
 struct source {
     batch_receiver_t *receiver;
-    zsock_t *socket;
-    char endpoint[CONFIG_ITEM_SIZE];
-    uint64_t heard_ns;          /* CLOCK_MONOTONIC of the last message, or of the last connect */
+    peer_link_t *link;
     bool is_busy;               /* emptied by the timer, not polled */
 };
 
@@ -64,7 +62,7 @@ void batch_receiver_destroy(batch_receiver_t **self_p)
     if (!self)
         return;
     for (uint32_t i = 0; i < self->size; i++)
-        zsock_destroy(&self->sources[i].socket);
+        peer_link_destroy(&self->sources[i].link);
     free(self);
     *self_p = NULL;
 }
@@ -161,21 +159,21 @@ static void rest(batch_receiver_t *self, bool has_more)
 }
 
 /* Empty a busy socket; one that has been silent is polled again.  Returns the messages taken. */
-static unsigned empty(batch_receiver_t *self, struct source *source, uint64_t now_ns)
+static unsigned empty(batch_receiver_t *self, struct source *source)
 {
-    unsigned messages = take_waiting(self, source->socket);
+    zsock_t *socket = peer_link_socket(source->link);
+    unsigned messages = take_waiting(self, socket);
 
     if (messages > 0)
-        source->heard_ns = now_ns;
-    else if (now_ns - source->heard_ns >= BUSY_NS)
-        source->is_busy = zsock_setup_watch(self->loop, source->socket, on_events, source) != 0;
+        peer_link_heard(source->link);
+    else if (peer_link_silence(source->link) >= BUSY_NS)
+        source->is_busy = zsock_setup_watch(self->loop, socket, on_events, source) != 0;
     return messages;
 }
 
 static int on_rested(zloop_t *loop, int timer_id, void *arg)
 {
     batch_receiver_t *self = arg;
-    uint64_t now_ns = clock_monotonic_ns();
     unsigned most = 0;
     bool is_busy = false;
 
@@ -183,7 +181,7 @@ static int on_rested(zloop_t *loop, int timer_id, void *arg)
     (void) timer_id;
     for (uint32_t i = 0; i < self->size; i++) {
         struct source *source = &self->sources[i];
-        unsigned messages = source->is_busy ? empty(self, source, now_ns) : 0;
+        unsigned messages = source->is_busy ? empty(self, source) : 0;
         most = messages > most ? messages : most;
         is_busy |= source->is_busy;
     }
@@ -202,10 +200,9 @@ static int on_events(zloop_t *loop, zsock_t *socket, void *arg)
 {
     struct source *source = arg;
     batch_receiver_t *self = source->receiver;
-    uint64_t now_ns = clock_monotonic_ns();
-    bool is_busy = now_ns - source->heard_ns < BUSY_NS;
+    bool is_busy = peer_link_silence(source->link) < BUSY_NS;
 
-    source->heard_ns = now_ns;
+    peer_link_heard(source->link);
     bool has_more = take_waiting(self, socket) == BITE;
     flow_publisher_flush(self->flows);
     if (!is_busy)
@@ -218,35 +215,32 @@ static int on_events(zloop_t *loop, zsock_t *socket, void *arg)
     return 0;
 }
 
-int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *endpoint, int queue)
+int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *endpoint, int queue,
+                           const char *keys)
 {
     assert(self && loop && self->size < CONFIG_MAX_ITEMS);
 
     struct source *source = &self->sources[self->size];
-    source->socket = zsock_setup_connect(ZMQ_SUB, endpoint, queue);
-    if (!source->socket)
-        return -errno;
+    int rc = peer_link_open(&source->link, ZMQ_SUB, endpoint, queue, keys, true);
+    if (rc != 0)
+        return rc;
 
     /* In this order: whoever gets a status gets the batches that it covers. */
-    zsock_set_subscribe(source->socket, TOPIC_PACKETS);
-    zsock_set_subscribe(source->socket, TOPIC_STATUS);
+    zsock_set_subscribe(peer_link_socket(source->link), TOPIC_PACKETS);
+    zsock_set_subscribe(peer_link_socket(source->link), TOPIC_STATUS);
     self->loop = loop;
     source->receiver = self;
-    source->heard_ns = clock_monotonic_ns();
-    snprintf(source->endpoint, sizeof source->endpoint, "%s", endpoint);
     self->size++;
-    return zsock_setup_watch(loop, source->socket, on_events, source);
+    return zsock_setup_watch(loop, peer_link_socket(source->link), on_events, source);
 }
 
-/* A collector says something every second: connect anew to an endpoint that is silent. */
-static void connect_anew(struct source *source)
+/* A collector says something every second. */
+static void look_after(peer_link_t *link)
 {
-    uint64_t now_ns = clock_monotonic_ns();
+    const char *problem = peer_link_on_second(link);
 
-    if (now_ns - source->heard_ns < SILENT_NS || zsock_events(source->socket) & ZMQ_POLLIN)
-        return;
-    source->heard_ns = now_ns;
-    zsock_setup_reconnect(source->socket, source->endpoint);
+    if (problem)
+        log_warning("%s: %s", peer_link_endpoint(link), problem);
 }
 
 static void log_away(const struct collector *collector, void *arg)
@@ -259,7 +253,7 @@ static void log_away(const struct collector *collector, void *arg)
 void batch_receiver_on_second(batch_receiver_t *self)
 {
     for (uint32_t i = 0; i < self->size; i++) {
-        connect_anew(&self->sources[i]);
+        look_after(self->sources[i].link);
         if (self->sources[i].is_busy && !self->has_timer)   /* there was no memory for one */
             rest(self, false);
     }

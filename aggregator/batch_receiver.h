@@ -19,10 +19,13 @@ batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *f
 void batch_receiver_destroy(batch_receiver_t **self_p);
 
 /* Subscribe to the events of one endpoint, whose publisher need not be there yet; `queue` messages
- * are kept.  Returns 0, -ENOMEM, or another -errno when the endpoint is not understood. */
-int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *endpoint, int queue);
+ * are kept, `keys` is bus.keys.  Returns 0, -ENOMEM, or another -errno when the endpoint is not
+ * understood. */
+int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *endpoint, int queue,
+                           const char *keys);
 
-/* A second has passed: find out who is away, and connect anew to endpoints that are silent. */
+/* A second has passed: find out who is away and log it, and connect anew to endpoints that are
+ * silent. */
 void batch_receiver_on_second(batch_receiver_t *self);
 
 uint64_t batch_receiver_bad_messages(const batch_receiver_t *self);    /* dropped since the start */

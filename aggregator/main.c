@@ -12,6 +12,7 @@
 #include "command_line.h"
 #include "flow_publisher.h"
 #include "log.h"
+#include "peer_keys.h"
 #include "query_service.h"
 #include "service_notify.h"
 #include "snapshot_publisher.h"
@@ -127,13 +128,14 @@ static int connect_collectors(struct context *self)
 
     for (uint32_t i = 0; rc == 0 && i < config->bus.collectors.size; i++) {
         rc = batch_receiver_connect(self->receiver, self->loop, config->bus.collectors.items[i],
-                                    (int) config->bus.queue);
+                                    (int) config->bus.queue, config->bus.keys);
         if (rc != 0)
             log_error("cannot connect to collector \"%s\": %s", config->bus.collectors.items[i],
                       strerror(-rc));
     }
     if (rc == 0 && config->bus.collectors.size == 0)
-        rc = batch_receiver_connect(self->receiver, self->loop, own, (int) config->bus.queue);
+        rc = batch_receiver_connect(self->receiver, self->loop, own, (int) config->bus.queue,
+                                    config->bus.keys);
     return rc;
 }
 
@@ -208,7 +210,12 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     self->stop_fd = self->snapshots_socket.lock_fd = self->queries_socket.lock_fd = -1;
 
+    char why[512];
     int code = command_line_read(&command_line, argc, argv, &self->config);
+    if (code == COMMAND_LINE_GO_ON && peer_keys_check(&self->config, why, sizeof why) != 0) {
+        log_error("%s", why);
+        code = 2;
+    }
     if (code == COMMAND_LINE_GO_ON) {
         int rc = start(self);
         if (rc == 0) {

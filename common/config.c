@@ -62,6 +62,8 @@ static const struct config_key KEYS[] = {
     { "bus", "directory", TEXT(bus.directory, "/run/ntc"), .rule = config_rule_bus_directory },
     { "bus", "collector_id", TEXT(bus.collector_id, ""), .rule = config_rule_id },
     { "bus", "collectors", TEXTS(bus.collectors, CONFIG_MAX_ITEMS), .rule = config_rule_endpoint },
+    { "bus", "listen", TEXT(bus.listen, ""), .rule = config_rule_listen },
+    { "bus", "keys", TEXT(bus.keys, "/etc/ntc/keys"), .rule = config_rule_absolute_path },
     { "bus", "command_uids", .kind = CONFIG_NUMBERS, .offset = FIELD(bus.command_uids),
       .min = 0, .max = UINT32_MAX - 1, .most = 64 },  /* (uid_t) -1 means "nobody" to the kernel */
     { "bus", "queue", NUMBER(bus.queue, 16, 65536, "256") },

@@ -66,6 +66,8 @@ struct config {
         char directory[96];             /* bus.directory: holds the ipc sockets */
         char collector_id[64];          /* bus.collector_id: "" = host name */
         struct config_list collectors;  /* bus.collectors: endpoints; none = own */
+        char listen[CONFIG_ITEM_SIZE];  /* bus.listen: a tcp endpoint, "" = this host only */
+        char keys[1024];                /* bus.keys: folder, see peer_keys.h */
         struct config_numbers command_uids; /* bus.command_uids: may change lists, besides 0, own */
         uint32_t queue;                 /* bus.queue: messages kept per subscriber */
     } bus;

@@ -166,6 +166,21 @@ int config_rule_endpoint(const char *text, char *why, size_t why_size)
     return bus_endpoint_parse(text, &endpoint, why, why_size);
 }
 
+int config_rule_listen(const char *text, char *why, size_t why_size)
+{
+    struct bus_endpoint endpoint;
+    struct ip_addr addr;
+
+    if (text[0] == '\0')
+        return 0;
+    if (bus_endpoint_parse(text, &endpoint, why, why_size) != 0 || !endpoint.is_tcp
+        || (!endpoint.is_ipv6 && ip_addr_parse(endpoint.host, &addr, why, why_size) != 0))
+        return refuse(why, why_size, "\"%s\" is nothing to listen on: write an address and a port, "
+                      "such as tcp://0.0.0.0:7386 or tcp://[::]:7386, or \"\" for this host only",
+                      text);
+    return 0;
+}
+
 int config_rule_id(const char *text, char *why, size_t why_size)
 {
     if (!is_ascii_from(text, ' '))

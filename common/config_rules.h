@@ -21,6 +21,7 @@ config_rule_fn config_rule_absolute_path;   /* begins with "/" */
 config_rule_fn config_rule_file;            /* a path that names a file */
 config_rule_fn config_rule_bus_directory;   /* a folder whose sockets fit a sockaddr_un */
 config_rule_fn config_rule_endpoint;        /* as bus_endpoint_parse() reads it */
+config_rule_fn config_rule_listen;          /* "" or tcp:// with an address and a port */
 config_rule_fn config_rule_id;              /* printable ASCII */
 config_rule_fn config_rule_power_of_two;
 

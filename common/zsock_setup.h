@@ -8,6 +8,9 @@
 #define ZSOCK_SETUP_H
 
 #include <czmq.h>
+#include <sys/un.h>
+
+#include "peer_keys.h"
 
 #include "ip_addr.h"
 
@@ -26,7 +29,8 @@ int zsock_setup_endpoint(char endpoint[128], const char *directory, const char *
 /* A socket that is bound, and the lock that keeps its path ours. */
 struct bound_socket {
     zsock_t *socket;
-    int lock_fd;
+    int lock_fd;                /* -1 = it has no path */
+    char path[sizeof(((struct sockaddr_un *) NULL)->sun_path)];
 };
 
 /* Make a socket of `type` (ZMQ_XPUB, ZMQ_REP, ...) with `queue` messages per peer, and bind it.
@@ -43,10 +47,22 @@ void zsock_setup_unbind(struct bound_socket *bound);
  * Returns the socket, which the caller destroys, or NULL (errno is set; ENOKEY: a tcp endpoint). */
 zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue);
 
-/* Connect again to a peer that has been silent for longer than it should.  libzmq does not do so by
- * itself after a peer broke the protocol or sent a message that was too long: whoever comes after
- * it at that endpoint would never be heard (libzmq issue 4196).  What the queues hold is lost. */
-void zsock_setup_reconnect(zsock_t *socket, const char *endpoint);
+/* Make a socket of `type` for `endpoint`, not connected yet.
+ * Returns the socket, which the caller destroys, or NULL when memory is short. */
+zsock_t *zsock_setup_new(int type, const char *endpoint, int queue);
+
+/* Bind `socket` also to a tcp endpoint, encrypted with CURVE by our own pair.  Who may connect is
+ * asked of the handler at inproc://zeromq.zap.01, which must be bound before; without one nobody
+ * gets in.
+ * Returns 0, -EADDRINUSE when the port is taken, -EADDRNOTAVAIL when the address is not (yet) one of
+ * this host, -ENOTSUP when libzmq has no CURVE, or another -errno. */
+int zsock_setup_secure_bind(zsock_t *socket, const char *endpoint,
+                            const struct peer_key_pair *own);
+
+/* Connect `socket` to a tcp endpoint, encrypted with CURVE; only the owner of the key `server` can
+ * answer there.  Returns 0, -ENOTSUP when libzmq has no CURVE, or another -errno. */
+int zsock_setup_secure_connect(zsock_t *socket, const char *endpoint,
+                               const struct peer_key_pair *own, const struct peer_key *server);
 
 /* Call `handler` when `socket` has something to read.  Returns 0 or -ENOMEM. */
 int zsock_setup_watch(zloop_t *loop, zsock_t *socket, zloop_reader_fn *handler, void *arg);

@@ -7,14 +7,14 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "peer_link.h"
 #include "zsock_setup.h"
 
 enum { TICK_MS = 25, MAX_ANSWERS = 64 };
 
 struct bus_client {
     zloop_t *loop;
-    zsock_t *socket;
-    char endpoint[128];
+    peer_link_t *link;
     int wake_fd;                /* a question has been queued */
     int timer;                  /* of the loop, -1 = not running: no question is waiting */
     pthread_mutex_t lock;       /* of everything below */
@@ -122,7 +122,7 @@ static void finish(struct bus_call *call, int rc)
 /* Send id, delimiter and question, if a peer is there. */
 static void send_question(bus_client_t *self, struct bus_call *call)
 {
-    void *socket = zsock_resolve(self->socket);
+    void *socket = zsock_resolve(peer_link_socket(self->link));
 
     if (zmq_send(socket, &call->id, sizeof call->id, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
         return;
@@ -136,7 +136,7 @@ static void advance_call(bus_client_t *self, struct bus_call *call, uint64_t now
     uint64_t age_ms = (now_ns - call->began_ns) / NS_PER_MS;
 
     if (age_ms >= BUS_CALL_MS) {
-        zsock_setup_reconnect(self->socket, self->endpoint);
+        peer_link_reconnect(self->link);
         finish(call, call->sent > 0 ? -ETIMEDOUT : -EHOSTUNREACH);
     } else if (call->sent == 0 || (call->sent == 1 && age_ms >= BUS_CALL_MS / 2))
         send_question(self, call);
@@ -201,7 +201,7 @@ static void deliver(bus_client_t *self, uint64_t id, const void *bytes, size_t s
  * none. */
 static bool receive_answer(bus_client_t *self)
 {
-    void *socket = zsock_resolve(self->socket);
+    void *socket = zsock_resolve(peer_link_socket(self->link));
     uint64_t id = 0;
     bool is_answer = true, has_more = true;
 
@@ -233,7 +233,8 @@ static int on_answer(zloop_t *loop, zsock_t *socket, void *arg)
     return 0;
 }
 
-int bus_client_open(zloop_t *loop, const char *endpoint, int queue, bus_client_t **ret_client)
+int bus_client_open(zloop_t *loop, const char *endpoint, int queue, const char *keys,
+                    bus_client_t **ret_client)
 {
     assert(loop && endpoint && ret_client);
 
@@ -242,15 +243,15 @@ int bus_client_open(zloop_t *loop, const char *endpoint, int queue, bus_client_t
         return -ENOMEM;
     self->loop = loop;
     self->timer = -1;
-    snprintf(self->endpoint, sizeof self->endpoint, "%s", endpoint);
     pthread_mutex_init(&self->lock, NULL);
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    self->socket = zsock_setup_connect(ZMQ_DEALER, endpoint, queue);
 
     zmq_pollitem_t item = { .fd = self->wake_fd, .events = ZMQ_POLLIN };
-    int rc = self->wake_fd < 0 || !self->socket ? -errno : 0;
+    int rc = self->wake_fd < 0 ? -errno : 0;
     if (rc == 0)
-        rc = zsock_setup_watch(loop, self->socket, on_answer, self);
+        rc = peer_link_open(&self->link, ZMQ_DEALER, endpoint, queue, keys, false);
+    if (rc == 0)
+        rc = zsock_setup_watch(loop, peer_link_socket(self->link), on_answer, self);
     if (rc == 0)
         rc = zloop_poller(loop, &item, on_question, self) == 0 ? 0 : -ENOMEM;
     if (rc == 0)
@@ -281,11 +282,11 @@ void bus_client_destroy(bus_client_t **self_p)
     zloop_poller_end(self->loop, &item);
     if (self->timer >= 0)
         zloop_timer_end(self->loop, self->timer);
-    if (self->socket) {
-        zloop_reader_end(self->loop, self->socket);
-        zsock_set_linger(self->socket, 0);      /* nobody waits for an answer any more */
-        zsock_destroy(&self->socket);
+    if (self->link) {
+        zloop_reader_end(self->loop, peer_link_socket(self->link));
+        zsock_set_linger(peer_link_socket(self->link), 0);  /* nobody waits for an answer any more */
     }
+    peer_link_destroy(&self->link);
     if (self->wake_fd >= 0)
         close(self->wake_fd);
     pthread_mutex_destroy(&self->lock);

@@ -14,9 +14,10 @@
 
 typedef struct bus_client bus_client_t;
 
-/* Connect to `endpoint` (the peer need not be there yet), with answers read in `loop`.
- * Returns 0, -ENOMEM or another -errno. */
-int bus_client_open(zloop_t *loop, const char *endpoint, int queue, bus_client_t **ret_client);
+/* Connect to `endpoint` (the peer need not be there yet), with answers read in `loop`; `keys` is
+ * bus.keys.  Returns 0, -ENOMEM or another -errno. */
+int bus_client_open(zloop_t *loop, const char *endpoint, int queue, const char *keys,
+                    bus_client_t **ret_client);
 
 /* Fail all questions with -ESHUTDOWN and take no more.  Reactor thread. */
 void bus_client_stop(bus_client_t *self);

@@ -7,19 +7,12 @@
 #include "bus_message.h"
 #include "clock.h"
 #include "log.h"
+#include "peer_link.h"
 #include "zsock_setup.h"
 
 enum {
     SNAPSHOT_QUEUE = 4,         /* only the newest is of use */
     MAX_MESSAGES = 64,          /* taken in one turn of the reactor */
-    SILENT_S = 3,               /* every peer says something each second */
-};
-
-/* A subscription, and when it was heard last. */
-struct feed {
-    zsock_t *socket;            /* NULL = not connected */
-    char endpoint[CONFIG_ITEM_SIZE];
-    uint64_t heard_ns;          /* CLOCK_MONOTONIC, of the last message or connect */
 };
 
 struct bus_receiver {
@@ -28,8 +21,8 @@ struct bus_receiver {
     latest_t *latest;
     sse_clients_t *sse;
     int timer;
-    struct feed snapshots;
-    struct feed events[CONFIG_MAX_ITEMS];   /* not connected while nobody watches */
+    peer_link_t *snapshots;
+    peer_link_t *events[CONFIG_MAX_ITEMS];  /* NULL while nobody watches */
     bool has_bad_message;       /* said so once */
 };
 
@@ -45,13 +38,11 @@ static void on_bad_message(bus_receiver_t *self, const char *topic, int error)
 
 static void mark_heard(bus_receiver_t *self, const zsock_t *socket)
 {
-    uint64_t now_ns = clock_monotonic_ns();
-
-    if (self->snapshots.socket == socket)
-        self->snapshots.heard_ns = now_ns;
-    for (unsigned i = 0; i < CONFIG_MAX_ITEMS && self->events[i].socket; i++)
-        if (self->events[i].socket == socket)
-            self->events[i].heard_ns = now_ns;
+    if (peer_link_socket(self->snapshots) == socket)
+        peer_link_heard(self->snapshots);
+    for (unsigned i = 0; i < CONFIG_MAX_ITEMS && self->events[i]; i++)
+        if (peer_link_socket(self->events[i]) == socket)
+            peer_link_heard(self->events[i]);
 }
 
 static void take_snapshot(bus_receiver_t *self, struct bus_message *message)
@@ -131,45 +122,39 @@ static int on_event(zloop_t *loop, zsock_t *socket, void *arg)
     return 0;
 }
 
-static void disconnect(bus_receiver_t *self, struct feed *feed)
+static void disconnect(bus_receiver_t *self, peer_link_t **link)
 {
-    if (!feed->socket)
-        return;
-    zloop_reader_end(self->loop, feed->socket);
-    zsock_destroy(&feed->socket);
+    if (*link)
+        zloop_reader_end(self->loop, peer_link_socket(*link));
+    peer_link_destroy(link);
 }
 
 /* Subscribe to a topic of an endpoint.  Returns 0, or -errno, which is logged. */
-static int subscribe(bus_receiver_t *self, struct feed *feed, const char *endpoint,
+static int subscribe(bus_receiver_t *self, peer_link_t **ret_link, const char *endpoint,
                      const char *topic, int queue, zloop_reader_fn *handler)
 {
-    int rc = 0;
+    int rc = peer_link_open(ret_link, ZMQ_SUB, endpoint, queue, self->config->bus.keys, true);
 
-    snprintf(feed->endpoint, sizeof feed->endpoint, "%s", endpoint);
-    feed->heard_ns = clock_monotonic_ns();
-    feed->socket = zsock_setup_connect(ZMQ_SUB, endpoint, queue);
-    if (feed->socket) {
-        zsock_set_subscribe(feed->socket, topic);
-        rc = zsock_setup_watch(self->loop, feed->socket, handler, self);
-    } else {
-        rc = -errno;
+    if (rc == 0) {
+        zsock_set_subscribe(peer_link_socket(*ret_link), topic);
+        rc = zsock_setup_watch(self->loop, peer_link_socket(*ret_link), handler, self);
     }
     if (rc != 0) {
         log_error("cannot subscribe to %s: %s", endpoint, strerror(-rc));
-        zsock_destroy(&feed->socket);
+        peer_link_destroy(ret_link);
     }
     return rc;
 }
 
 /* Events come with the status of the collector, which is heard also when there are none, and
  * without the delay that suits the aggregator. */
-static void subscribe_events(bus_receiver_t *self, struct feed *feed, const char *endpoint)
+static void subscribe_events(bus_receiver_t *self, peer_link_t **ret_link, const char *endpoint)
 {
     int queue = (int) self->config->bus.queue;
 
-    if (subscribe(self, feed, endpoint, TOPIC_PACKETS, queue, on_event) == 0) {
-        zsock_set_subscribe(feed->socket, TOPIC_STATUS);
-        zsock_set_subscribe(feed->socket, TOPIC_LIVE);
+    if (subscribe(self, ret_link, endpoint, TOPIC_PACKETS, queue, on_event) == 0) {
+        zsock_set_subscribe(peer_link_socket(*ret_link), TOPIC_STATUS);
+        zsock_set_subscribe(peer_link_socket(*ret_link), TOPIC_LIVE);
     }
 }
 
@@ -192,25 +177,23 @@ static void disconnect_events(bus_receiver_t *self)
         disconnect(self, &self->events[i]);
 }
 
-static void reconnect_if_silent(struct feed *feed, uint64_t now_ns)
+static void look_after(peer_link_t *link)
 {
-    if (!feed->socket || now_ns - feed->heard_ns < SILENT_S * NS_PER_S
-        || zsock_events(feed->socket) & ZMQ_POLLIN)
-        return;
-    feed->heard_ns = now_ns;
-    zsock_setup_reconnect(feed->socket, feed->endpoint);
+    const char *problem = link ? peer_link_on_second(link) : NULL;
+
+    if (problem)
+        log_warning("%s: %s", peer_link_endpoint(link), problem);
 }
 
 static int on_second(zloop_t *loop, int timer, void *arg)
 {
     bus_receiver_t *self = arg;
-    uint64_t now_ns = clock_monotonic_ns();
 
     (void) loop;
     (void) timer;
-    reconnect_if_silent(&self->snapshots, now_ns);
+    look_after(self->snapshots);
     for (unsigned i = 0; i < CONFIG_MAX_ITEMS; i++)
-        reconnect_if_silent(&self->events[i], now_ns);
+        look_after(self->events[i]);
     return 0;
 }
 
@@ -218,7 +201,7 @@ static int on_second(zloop_t *loop, int timer, void *arg)
 static int on_demand(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
     bus_receiver_t *self = arg;
-    bool is_connected = self->events[0].socket != NULL;
+    bool is_connected = self->events[0] != NULL;
     eventfd_t value;
 
     (void) loop;

@@ -21,13 +21,16 @@ struct collector_peers {
     struct peer peers[];
 };
 
-static int open_peer(struct peer *peer, zloop_t *loop, const char *events, int queue)
+static int open_peer(struct peer *peer, zloop_t *loop, const char *events,
+                     const struct config *config)
 {
     char commands[BUS_ENDPOINT_SIZE];
     int rc = bus_endpoint_commands(commands, events);
 
     snprintf(peer->events, sizeof peer->events, "%s", events);
-    return rc == 0 ? bus_client_open(loop, commands, queue, &peer->bus) : rc;
+    return rc == 0 ? bus_client_open(loop, commands, (int) config->bus.queue, config->bus.keys,
+                                     &peer->bus)
+                   : rc;
 }
 
 int collector_peers_open(zloop_t *loop, const struct config *config,
@@ -46,7 +49,7 @@ int collector_peers_open(zloop_t *loop, const struct config *config,
     for (uint32_t i = 0; rc == 0 && i < size; i++) {
         const char *events = endpoints->size > 0 ? endpoints->items[i] : own;
         self->size++;
-        rc = open_peer(&self->peers[i], loop, events, (int) config->bus.queue);
+        rc = open_peer(&self->peers[i], loop, events, config);
     }
     if (rc == 0)
         *ret_peers = self;

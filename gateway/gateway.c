@@ -75,7 +75,8 @@ static int open_queries(struct gateway *self, zloop_t *loop)
     int rc = zsock_setup_endpoint(endpoint, self->config->bus.directory, BUS_QUERIES);
 
     if (rc == 0)
-        rc = bus_client_open(loop, endpoint, (int) self->config->bus.queue, &self->queries);
+        rc = bus_client_open(loop, endpoint, (int) self->config->bus.queue, self->config->bus.keys,
+                             &self->queries);
     return rc;
 }
 

@@ -12,6 +12,7 @@
 #include "gateway.h"
 #include "http_server.h"
 #include "log.h"
+#include "peer_keys.h"
 #include "service_notify.h"
 #include "stop_signal.h"
 
@@ -114,10 +115,15 @@ int main(int argc, char **argv)
         .arg = &self,
     };
 
+    char why[512];
     int code = command_line_read(&line, argc, argv, &self.config);
     if (code != COMMAND_LINE_GO_ON)
         return code;
     log_open("gateway");
+    if (peer_keys_check(&self.config, why, sizeof why) != 0) {
+        log_error("%s", why);
+        return 2;
+    }
     keep_memory_small();
     raise_descriptor_limit(&self.config);
     if (self.config.server.timezone[0] != '\0')

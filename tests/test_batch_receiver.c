@@ -46,7 +46,7 @@ static void setup(void)
     aggregate = aggregate_new(&limits, 64, 42, flow_publisher_on_ended, flows);
     receiver = batch_receiver_new(aggregate, flows);
     ck_assert(loop && flows && aggregate && receiver);
-    ck_assert_int_eq(batch_receiver_connect(receiver, loop, endpoint, 100), 0);
+    ck_assert_int_eq(batch_receiver_connect(receiver, loop, endpoint, 100, ""), 0);
     ck_assert_int_eq(zsock_setup_bind(&events, ZMQ_XPUB, endpoint, 100), 0);
     stream = record_stream_open("pi", 7);
     topics = 0;
@@ -219,7 +219,7 @@ END_TEST
 
 START_TEST(an_endpoint_that_makes_no_sense_is_refused)
 {
-    ck_assert_int_lt(batch_receiver_connect(receiver, loop, "nonsense://x", 10), 0);
+    ck_assert_int_lt(batch_receiver_connect(receiver, loop, "nonsense://x", 10, ""), 0);
 }
 END_TEST
 

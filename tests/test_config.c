@@ -113,7 +113,8 @@ START_TEST(values_reach_their_fields)
     ck_assert_int_eq(read_text("server: {port: 80, listen: 127.0.0.1, base_path: /a/b/}\n"
                                "network: {interfaces: [eth0, 'wlan*'], bypass_ports: [22, 2222],\n"
                                "          on_stop: keep, attach: clsact}\n"
-                               "bus: {collectors: ['ipc:///run/a/events'],\n"
+                               "bus: {collectors: ['ipc:///run/a/events', 'tcp://pi1:7386'],\n"
+                               "      listen: 'tcp://[::]:7386', keys: /k,\n"
                                "      command_uids: [0, 33]}\n"), 0);
     ck_assert_uint_eq(config.server.port, 80);
     ck_assert_str_eq(config.server.listen, "127.0.0.1");
@@ -125,6 +126,9 @@ START_TEST(values_reach_their_fields)
     ck_assert(config.network.keep_on_stop);
     ck_assert(config.network.clsact_only);
     ck_assert_str_eq(config.bus.collectors.items[0], "ipc:///run/a/events");
+    ck_assert_str_eq(config.bus.collectors.items[1], "tcp://pi1:7386");
+    ck_assert_str_eq(config.bus.listen, "tcp://[::]:7386");
+    ck_assert_str_eq(config.bus.keys, "/k");
     ck_assert_uint_eq(config.bus.command_uids.items[1], 33);
     ck_assert_uint_eq(config.events.batch, 512);
 }
@@ -205,7 +209,13 @@ static const char *const WRONG[][2] = {
     { "bus.command_uids=[10000000000]", "from 0 to 4294967294" },
     { "bus.queue=15", "from 16 to 65536" }, { "bus.directory=@x", "bus.directory: not valid YAML" },
     { "bus.curve=x", "is no known key" },
-    { "bus.listen=x", "is no known key" },
+    { "bus.listen=x", "write an address and a port, such as tcp://0.0.0.0:7386" },
+    { "bus.listen='ipc:///run/ntc/x'", "\"ipc:///run/ntc/x\" is nothing to listen on" },
+    { "bus.listen='tcp://*:7386'", "nothing to listen on" },
+    { "bus.listen='tcp://pi1:7386'", "nothing to listen on" },
+    { "bus.listen='tcp://0.0.0.0:65535'", "nothing to listen on" },
+    { "bus.listen='tcp://0.0.0.0'", "nothing to listen on" },
+    { "bus.keys=keys", "is no absolute path" },
 };
 
 enum { WRONG_COUNT = sizeof WRONG / sizeof WRONG[0] };
