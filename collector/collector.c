@@ -31,6 +31,7 @@ struct collector {
     replay_source_t *replay;
     list_keeper_t *keeper;
     list_commands_t *commands;
+    remote_clients_t *remote;           /* NULL without bus.listen */
 };
 
 static int open_bus(collector_t *self, const char *endpoint)
@@ -175,6 +176,23 @@ static int open_commands(collector_t *self, const char *endpoint)
     return 0;
 }
 
+static int open_remote(collector_t *self)
+{
+    char why[512] = "out of memory";
+
+    if (self->config->bus.listen[0] == '\0')
+        return 0;
+    int rc = remote_clients_open(&self->remote, self->config, why, sizeof why);
+    if (rc == 0) {
+        list_commands_trust(self->commands, self->remote);
+        rc = remote_clients_listen(self->remote, event_publisher_socket(self->publisher),
+                                   list_commands_socket(self->commands), why, sizeof why);
+    }
+    if (rc != 0)
+        log_error("%s", why);
+    return rc;
+}
+
 static int start(collector_t *self)
 {
     char events[128], commands[128], why[256];
@@ -198,6 +216,8 @@ static int start(collector_t *self)
         rc = load_lists(self);
     if (rc == 0)
         rc = open_commands(self, commands);
+    if (rc == 0)
+        rc = open_remote(self);
     if (rc == 0)
         rc = attach(self);      /* the last step: nothing fails with the programs in place */
     return rc;
@@ -252,7 +272,7 @@ int collector_run(collector_t *self, int stop_fd)
 
     reactor_t *reactor = reactor_new(&(struct reactor_parts) {
         .source = self->source, .publisher = self->publisher, .keeper = self->keeper,
-        .commands = self->commands, .recorder = self->recorder, .stop_fd = stop_fd });
+        .commands = self->commands, .remote = self->remote, .recorder = self->recorder, .stop_fd = stop_fd });
     if (!reactor) {
         log_error("out of memory");
         return -ENOMEM;
@@ -282,6 +302,7 @@ void collector_destroy(collector_t **self_p)
     list_keeper_destroy(&self->keeper);
     list_store_destroy(&self->store);
     event_publisher_destroy(&self->publisher);
+    remote_clients_destroy(&self->remote);
     tc_source_destroy(&self->tc);
     mock_source_destroy(&self->mock);
     replay_source_destroy(&self->replay);

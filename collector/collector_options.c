@@ -98,6 +98,16 @@ static int take_doctor(const char *value, void *arg, char *why, size_t why_size)
     return 0;
 }
 
+static int take_keys(const char *value, void *arg, char *why, size_t why_size)
+{
+    if (value[0] == '\0') {
+        snprintf(why, why_size, "names no folder");
+        return -EINVAL;
+    }
+    ((struct collector_options *) arg)->make_keys = value;
+    return 0;
+}
+
 /* Packages know the name of a user, not its number. */
 static int take_user(const char *value, void *arg, char *why, size_t why_size)
 {
@@ -127,6 +137,8 @@ const struct command_option COLLECTOR_OPTIONS[] = {
     { "replay-speed", "X", "times the recorded pace, or \"max\" (default: 1)", take_speed },
     { "allow-user", "NAME", "let this user change the lists, as bus.command_uids does; may be "
       "repeated", take_user },
+    { "make-keys", "DIR", "make the keys of this host for tcp:// in DIR (see bus.keys), and end",
+      take_keys },
     { "doctor", NULL, "say what this machine has and lacks for NTC, and end", take_doctor },
     { NULL, NULL, NULL, NULL },
 };

@@ -15,6 +15,7 @@ struct collector_options {
     const char *needs_mock;     /* the option that makes sense only with --mock, if it was given */
     const char *needs_replay;
     bool doctor;                /* say what this machine has and lacks, then end */
+    const char *make_keys;      /* folder to make keys in, then end; NULL = none */
     struct config_numbers users;        /* uids that may change the lists, beside the configured */
 };
 

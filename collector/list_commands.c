@@ -26,6 +26,7 @@ struct list_commands {
     struct bound_socket bound;
     const struct config_numbers *uids;
     char collector_id[COLLECTOR_ID_SIZE];
+    remote_clients_t *remote;   /* NULL = there are none */
     struct remembered remembered[REMEMBERED];
     uint32_t next;              /* the oldest of them, written next */
     struct ip_addr peer;        /* who sent the request over the network; zeros = not known */
@@ -52,6 +53,11 @@ int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const 
     }
     *ret_self = self;
     return 0;
+}
+
+void list_commands_trust(list_commands_t *self, remote_clients_t *remote)
+{
+    self->remote = remote;
 }
 
 void list_commands_destroy(list_commands_t **self_p)
@@ -359,8 +365,12 @@ int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t siz
     bool is_change = request.op != LIST_OP_LIST && request.op != LIST_OP_UNCONFIRMED;
     reply.request_id = request.request_id;
     if (is_change && !may_change(self, uid)) {
-        snprintf(reply.error, sizeof reply.error, "user %ld may not change the lists: see "
-                 "bus.command_uids", uid);
+        if (uid < 0)
+            snprintf(reply.error, sizeof reply.error, "this host may not change the lists: its key "
+                     "is read-only at the collector");
+        else
+            snprintf(reply.error, sizeof reply.error, "user %ld may not change the lists: see "
+                     "bus.command_uids", uid);
         reply.code = LIST_NOT_ALLOWED;
         return finish(self, &reply, ret_bytes, ret_size);
     }
@@ -388,6 +398,14 @@ int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t siz
     return rc;
 }
 
+/* Who asks: over tcp, whoever may change the lists stands for ourselves. */
+static long uid_of(const list_commands_t *self, zmq_msg_t *message)
+{
+    long uid = zsock_setup_peer_uid(message);
+
+    return uid < 0 && remote_clients_may_change(self->remote, message) ? (long) geteuid() : uid;
+}
+
 /* Take one request off the socket and answer it.  A request of several frames is none, but REP must
  * answer it before it hears another.  Returns false when none waits. */
 static bool serve_one(list_commands_t *self)
@@ -411,7 +429,7 @@ static bool serve_one(list_commands_t *self)
     self->peer = zsock_setup_peer_addr(&message);
     int rc = list_commands_answer(self, zmq_msg_data(&message),
                                   whole ? zmq_msg_size(&message) : SIZE_MAX,
-                                  zsock_setup_peer_uid(&message), &bytes, &size);
+                                  uid_of(self, &message), &bytes, &size);
     zmq_msg_close(&message);
     zmq_send(handle, bytes, rc == 0 ? size : 0, ZMQ_DONTWAIT);
     free(bytes);

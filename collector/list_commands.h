@@ -1,9 +1,10 @@
 /* list_commands - answers ListRequests on the bus: who may change the lists, and what they say.
  *
  * Anyone who can open the socket may read.  Changes are taken from our own uid, from root and from
- * the uids of the configuration.  The last 1024 answers to changes are remembered by request id: a
- * client that heard nothing asks again without doing it twice.  A change that would cut off
- * somebody who is needed is refused unless the request forces it (lockout_guard).
+ * the uids of the configuration, and from remote clients unless their key is read-only.  The last
+ * 1024 answers to changes are remembered by request id: a client that heard nothing asks again
+ * without doing it twice.  A change that would cut off somebody who is needed is refused unless the
+ * request forces it (lockout_guard).
  */
 #ifndef LIST_COMMANDS_H
 #define LIST_COMMANDS_H
@@ -12,6 +13,7 @@
 
 #include "config.h"
 #include "list_keeper.h"
+#include "remote_clients.h"
 #include "surroundings.h"
 
 #define LIST_MAX_TTL_S (100ull * 366 * 24 * 3600)
@@ -26,6 +28,10 @@ typedef void surroundings_fn(struct surroundings *ret_surroundings);
  * Returns 0, -EADDRINUSE when another collector has it, or another -errno. */
 int list_commands_open(list_commands_t **ret_self, list_keeper_t *keeper, const char *endpoint,
                        int queue, const struct config_numbers *uids, surroundings_fn *read);
+
+/* Take requests also over tcp, by what `remote` says of their senders; it must outlive the
+ * object. */
+void list_commands_trust(list_commands_t *self, remote_clients_t *remote);
 
 void list_commands_destroy(list_commands_t **self_p);
 

@@ -147,13 +147,15 @@ static int on_look_again(zloop_t *loop, int timer_id, void *arg)
     return 0;
 }
 
-/* A ZeroMQ descriptor tells only changes, and any call on the socket may swallow one.  So both
+/* A ZeroMQ descriptor tells only changes, and any call on the socket may swallow one.  So all
  * sockets are emptied when it is readable, and looked at again after they have been used. */
 static void look_at_bus(reactor_t *self)
 {
     self->last_look_ns = clock_monotonic_ns();
     unsigned news = event_publisher_on_subscription(self->parts.publisher);
     bool more = list_commands_on_request(self->parts.commands);
+    if (self->parts.remote)
+        more |= remote_clients_on_request(self->parts.remote);
 
     /* A new status, not the last one again: it must not be older than the batches before it. */
     if (news & STATUS_JOINED)
@@ -281,6 +283,8 @@ static int on_second(zloop_t *loop, int timer_id, void *arg)
     undo_unconfirmed(self);     /* first: an addition expires at the same time */
     expire_entries(self);
     check_recorder(self);
+    if (self->parts.remote)
+        remote_clients_on_second(self->parts.remote);
     if (clock_monotonic_ns() - self->last_report_ns >= (REPORT_MS - 50) * NS_PER_MS) {
         int records = send_status(self);
         self->report_wanted |= records == SOURCE_IS_BLOCKED;    /* before the next pumping */
@@ -314,6 +318,7 @@ static bool watch_all(reactor_t *self)
         && watch(self, self->pump_fd, on_pump)
         && watch(self, zsock_fd(event_publisher_socket(parts->publisher)), on_bus)
         && watch(self, zsock_fd(list_commands_socket(parts->commands)), on_bus)
+        && (!parts->remote || watch(self, zsock_fd(remote_clients_socket(parts->remote)), on_bus))
         && (parts->source->event_fd < 0 || watch(self, parts->source->event_fd, on_event))
         && zloop_timer(self->loop, REPORT_MS, 1, on_second, self) >= 0;
 }

@@ -8,6 +8,7 @@
 
 #include "list_commands.h"
 #include "packet_source.h"
+#include "remote_clients.h"
 
 typedef struct reactor reactor_t;
 
@@ -17,6 +18,7 @@ struct reactor_parts {
     event_publisher_t *publisher;
     list_keeper_t *keeper;
     list_commands_t *commands;
+    remote_clients_t *remote;           /* NULL = none may connect */
     const stream_recorder_t *recorder;  /* NULL = none */
     int stop_fd;                        /* of stop_signal_open() */
 };

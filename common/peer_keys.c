@@ -53,8 +53,7 @@ static int digit_of(char c)
     return found ? 10 + (int) (found - upper) : -1;
 }
 
-/* Read KEY_DIGITS digits with nothing but blanks or the end behind them. */
-static bool parse_key(const char *text, struct peer_key *ret_key)
+bool peer_key_parse(const char *text, struct peer_key *ret_key)
 {
     for (int i = 0; i < KEY_DIGITS; i++) {
         int digit = digit_of(text[i]);
@@ -78,7 +77,7 @@ static const char *parse_file(char *text, struct peer_key *ret_key, bool *ret_is
             continue;
         if (has_key)
             return "holds more than one line: one file is for one key";
-        if (!parse_key(line, ret_key))
+        if (!peer_key_parse(line, ret_key))
             return "holds no key: a key is one line of 64 hexadecimal digits";
         has_key = true;
         char *word = line + KEY_DIGITS + strspn(line + KEY_DIGITS, BLANKS);

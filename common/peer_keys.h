@@ -31,6 +31,10 @@ struct peer_key_pair {
 /* Write the key in hexadecimal. */
 void peer_key_format(const struct peer_key *key, char text[PEER_KEY_TEXT_SIZE]);
 
+/* Read what peer_key_format() wrote; capital letters will do, and blanks may follow, with anything
+ * behind them.  Returns false when it is no key. */
+bool peer_key_parse(const char *text, struct peer_key *ret_key);
+
 /* Read a public key from the file `path`.  `*ret_is_read_only`: the word stands behind it; NULL:
  * it may not stand there.
  * Returns 0, -EINVAL when the file holds no key, or -errno when it cannot be read, with a sentence

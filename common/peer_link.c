@@ -13,9 +13,10 @@ enum { SERVER_REFUSES = 400 };  /* status of the ZeroMQ authentication protocol 
 
 struct peer_link {
     zsock_t *socket;
-    void *monitor;              /* PAIR that tells what becomes of a chatty tcp connection */
+    void *monitor;              /* PAIR that tells what becomes of a tcp connection */
     bool is_tcp, is_chatty;
     bool is_connected;          /* zmq_connect() was called for it: there is a key */
+    bool is_up;                 /* tcp: encrypted, and not lost since */
     bool is_closed;             /* the last event: an attempt has ended, if it is tried again */
     char endpoint[BUS_ENDPOINT_SIZE];
     char keys[sizeof(((struct config *) NULL)->bus.keys)];
@@ -45,7 +46,11 @@ static void note_event(peer_link_t *self, unsigned event, uint32_t value)
 {
     switch (event) {
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
+        self->is_up = true;
         self->reason[0] = '\0';
+        break;
+    case ZMQ_EVENT_DISCONNECTED:
+        self->is_up = false;
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
         note_refusal(self, value);
@@ -86,8 +91,7 @@ static void take_events(peer_link_t *self)
     }
 }
 
-/* Only on_second() empties the monitor, and libzmq's thread waits when it is full: not to be used
- * where nobody calls that. */
+/* Only on_second() empties the monitor, and libzmq's thread waits when it is full. */
 static int watch_events(peer_link_t *self)
 {
     char endpoint[64];
@@ -95,7 +99,7 @@ static int watch_events(peer_link_t *self)
     snprintf(endpoint, sizeof endpoint, "inproc://peer-link-%p", (void *) self);
     int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH
         | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
-        | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED;
+        | ZMQ_EVENT_CLOSED | ZMQ_EVENT_CONNECT_RETRIED | ZMQ_EVENT_DISCONNECTED;
     if (zmq_socket_monitor(zsock_resolve(self->socket), endpoint, events) != 0)
         return -zmq_errno();
     self->monitor = zmq_socket(zsys_init(), ZMQ_PAIR);
@@ -154,7 +158,7 @@ int peer_link_open(peer_link_t **ret_self, int type, const char *endpoint, int q
     snprintf(self->keys, sizeof self->keys, "%s", keys);
     self->socket = zsock_setup_new(type, endpoint, queue);
     rc = self->socket ? 0 : -ENOMEM;
-    if (rc == 0 && self->is_tcp && is_chatty)
+    if (rc == 0 && self->is_tcp)
         rc = watch_events(self);
     if (rc == 0)
         rc = connect_again(self);
@@ -187,6 +191,8 @@ const char *peer_link_problem(const peer_link_t *self) { return self->problem; }
 
 /* ---- staying connected ---- */
 
+bool peer_link_needs_seconds(const peer_link_t *self) { return self->is_chatty || self->is_tcp; }
+
 void peer_link_heard(peer_link_t *self)
 {
     self->heard_ns = clock_monotonic_ns();
@@ -205,15 +211,25 @@ void peer_link_reconnect(peer_link_t *self)
     connect_again(self);
 }
 
+/* Whether the peer is silent, or away, for as long as it takes to connect anew. */
+static bool is_missing(peer_link_t *self)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+
+    if (!self->is_chatty && (self->is_up || !self->is_tcp))
+        self->heard_ns = now_ns;
+    return now_ns - self->heard_ns >= SILENT_NS && !(zsock_events(self->socket) & ZMQ_POLLIN);
+}
+
 const char *peer_link_on_second(peer_link_t *self)
 {
-    assert(self->is_chatty);
+    char reason[PEER_LINK_PROBLEM_SIZE];
 
     take_events(self);
-    if (clock_monotonic_ns() - self->heard_ns < SILENT_NS
-        || zsock_events(self->socket) & ZMQ_POLLIN)
+    if (!self->is_chatty && self->is_up)
+        self->problem[0] = '\0';
+    if (!is_missing(self))
         return NULL;
-    char reason[PEER_LINK_PROBLEM_SIZE];
     memcpy(reason, self->reason, sizeof reason);
     self->reason[0] = '\0';     /* what the next attempt meets */
     peer_link_reconnect(self);

@@ -15,8 +15,8 @@
 typedef struct peer_link peer_link_t;
 
 /* Make a socket of `type` and connect it; the peer need not be there yet, nor its key.  `queue`
- * messages are kept; `keys` is bus.keys.  The peer says something every second if `is_chatty`:
- * then peer_link_on_second() must be called.
+ * messages are kept; `keys` is bus.keys.  The peer says something every second if `is_chatty`,
+ * else it answers only.
  * Returns 0 with a link the caller destroys, -ENOMEM, or another -errno when the endpoint is not
  * understood. */
 int peer_link_open(peer_link_t **ret_self, int type, const char *endpoint, int queue,
@@ -36,7 +36,11 @@ uint64_t peer_link_silence(const peer_link_t *self);
 /* Connect anew.  What the queues hold is lost. */
 void peer_link_reconnect(peer_link_t *self);
 
-/* A second has passed: connect anew to a peer that was silent for three.
+/* Whether peer_link_on_second() must be called: for chatty peers and tcp endpoints. */
+bool peer_link_needs_seconds(const peer_link_t *self);
+
+/* A second has passed: connect anew to a chatty peer that was silent for three, or a tcp peer that
+ * was not connected for three.
  * Returns a sentence for people when there is a new reason for the silence of a tcp peer, else
  * NULL. */
 const char *peer_link_on_second(peer_link_t *self);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 #include "peer_link.h"
 #include "zsock_setup.h"
 
@@ -16,6 +17,7 @@ struct bus_client {
     zloop_t *loop;
     peer_link_t *link;
     int wake_fd;                /* a question has been queued */
+    int second_timer;           /* of the loop, looks after the link; -1 = none */
     int timer;                  /* of the loop, -1 = not running: no question is waiting */
     pthread_mutex_t lock;       /* of everything below */
     bool is_stopped;
@@ -233,6 +235,18 @@ static int on_answer(zloop_t *loop, zsock_t *socket, void *arg)
     return 0;
 }
 
+static int on_second(zloop_t *loop, int timer, void *arg)
+{
+    bus_client_t *self = arg;
+    const char *problem = peer_link_on_second(self->link);
+
+    (void) loop;
+    (void) timer;
+    if (problem)
+        log_warning("list commands: %s: %s", peer_link_endpoint(self->link), problem);
+    return 0;
+}
+
 int bus_client_open(zloop_t *loop, const char *endpoint, int queue, const char *keys,
                     bus_client_t **ret_client)
 {
@@ -242,7 +256,7 @@ int bus_client_open(zloop_t *loop, const char *endpoint, int queue, const char *
     if (!self)
         return -ENOMEM;
     self->loop = loop;
-    self->timer = -1;
+    self->timer = self->second_timer = -1;
     pthread_mutex_init(&self->lock, NULL);
     self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
@@ -254,6 +268,8 @@ int bus_client_open(zloop_t *loop, const char *endpoint, int queue, const char *
         rc = zsock_setup_watch(loop, peer_link_socket(self->link), on_answer, self);
     if (rc == 0)
         rc = zloop_poller(loop, &item, on_question, self) == 0 ? 0 : -ENOMEM;
+    if (rc == 0 && peer_link_needs_seconds(self->link))
+        rc = (self->second_timer = zloop_timer(loop, 1000, 0, on_second, self)) < 0 ? -ENOMEM : 0;
     if (rc == 0)
         *ret_client = self;
     else
@@ -282,6 +298,8 @@ void bus_client_destroy(bus_client_t **self_p)
     zloop_poller_end(self->loop, &item);
     if (self->timer >= 0)
         zloop_timer_end(self->loop, self->timer);
+    if (self->second_timer >= 0)
+        zloop_timer_end(self->loop, self->second_timer);
     if (self->link) {
         zloop_reader_end(self->loop, peer_link_socket(self->link));
         zsock_set_linger(peer_link_socket(self->link), 0);  /* nobody waits for an answer any more */
