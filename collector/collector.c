@@ -272,7 +272,8 @@ int collector_run(collector_t *self, int stop_fd)
 
     reactor_t *reactor = reactor_new(&(struct reactor_parts) {
         .source = self->source, .publisher = self->publisher, .keeper = self->keeper,
-        .commands = self->commands, .remote = self->remote, .recorder = self->recorder, .stop_fd = stop_fd });
+        .commands = self->commands, .remote = self->remote, .recorder = self->recorder,
+        .stop_fd = stop_fd });
     if (!reactor) {
         log_error("out of memory");
         return -ENOMEM;

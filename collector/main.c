@@ -30,10 +30,10 @@ static int make_keys(const char *folder)
     gethostname(host, sizeof host - 1);
     printf("The keys of this host are in %s.  secret.key stays here; public.key is\n"
            "  %s\n"
-           "To let the aggregator and the gateway of this host in, run on each host with a collector:\n"
+           "To let aggregator and gateway of this host in, run on each host with a collector:\n"
            "  echo %s | sudo tee %s/clients/%s.key\n"
-           "To use the collector of this host, run on the host with aggregator and gateway (call the\n"
-           "file as this host is called in bus.collectors there):\n"
+           "To use the collector of this host, run on the host with aggregator and gateway\n"
+           "(call the file as this host is called in bus.collectors there):\n"
            "  echo %s | sudo tee %s/collectors/%s.key\n",
            folder, key, key, folder, host, key, folder, host);
     return 0;

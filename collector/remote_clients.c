@@ -138,8 +138,8 @@ static bool is_text(zmsg_t *message, const char *text)
     return frame && zframe_streq(frame, text);
 }
 
-/* Take a request apart.  Returns the address of the peer, which the caller frees, or NULL when it is
- * none for CURVE.  `*ret_request` goes into the answer, also then. */
+/* Take a request apart.  Returns the address of the peer, which the caller frees, or NULL when it
+ * is none for CURVE.  `*ret_request` goes into the answer, also then. */
 static char *parse_request(zmsg_t *message, zframe_t **ret_request, struct peer_key *ret_key)
 {
     bool is_good = zmsg_size(message) == ZAP_FRAMES;

@@ -1,8 +1,8 @@
 /* remote_clients - aggregators and gateways on other hosts: who may connect, and until when.
  *
  * We answer libzmq's question about every key ourselves (ZAP, ZeroMQ RFC 27), from the files of
- * bus.keys/clients.  Order of life: open, then listen; the sockets are closed before the clients are
- * destroyed.  So there is no moment at which a port is open and nobody answers for its keys.
+ * bus.keys/clients.  Order of life: open, then listen; the sockets are closed before the clients
+ * are destroyed.  So there is no moment at which a port is open and nobody answers for its keys.
  */
 #ifndef REMOTE_CLIENTS_H
 #define REMOTE_CLIENTS_H
@@ -21,8 +21,8 @@ int remote_clients_open(remote_clients_t **ret_self, const struct config *config
 /* After the sockets that listen. */
 void remote_clients_destroy(remote_clients_t **self_p);
 
-/* Bind the sockets of events and of commands also to bus.listen and to the port behind it; both must
- * live on.  An address that this host does not have yet is tried again every second.
+/* Bind the sockets of events and of commands also to bus.listen and to the port behind it; both
+ * must live on.  An address that this host does not have yet is tried again every second.
  * Returns 0, or -errno with a sentence in `why`. */
 int remote_clients_listen(remote_clients_t *self, zsock_t *events, zsock_t *commands, char *why,
                           size_t why_size);

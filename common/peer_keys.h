@@ -3,7 +3,8 @@
  *   secret.key           our own; whoever has it can pass for us
  *   public.key           what others need to know us
  *   clients/NAME.key     public keys of the machines that may connect to our collector
- *   collectors/HOST.key  public keys of the collectors that we connect to; HOST as in bus.collectors
+ *   collectors/HOST.key  public keys of the collectors that we connect to; HOST is the word that
+ *                        stands in bus.collectors
  *
  * A key is 32 bytes, written as one line of 64 hexadecimal digits, which no shell and no editor
  * changes; behind a client's key may stand "read-only".  Lines that begin with "#" are comments.

@@ -1,9 +1,9 @@
 /* peer_link - a socket that is connected to one endpoint, and keeps being so.
  *
- * An ipc endpoint is plain, a tcp endpoint always encrypted, with the keys of bus.keys.  libzmq does
- * not connect again by itself after a peer refused us, broke the protocol or sent a message that was
- * too long (libzmq issue 4196): whoever is there later would never be heard.  So whoever is silent
- * for longer than it should is connected anew, with the keys as they are then.
+ * An ipc endpoint is plain, a tcp endpoint always encrypted, with the keys of bus.keys.  libzmq
+ * does not connect again by itself after a peer refused us, broke the protocol or sent a message
+ * that was too long (libzmq issue 4196): whoever is there later would never be heard.  So whoever
+ * is silent for longer than it should is connected anew, with the keys as they are then.
  */
 #ifndef PEER_LINK_H
 #define PEER_LINK_H

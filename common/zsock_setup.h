@@ -54,8 +54,8 @@ zsock_t *zsock_setup_new(int type, const char *endpoint, int queue);
 /* Bind `socket` also to a tcp endpoint, encrypted with CURVE by our own pair.  Who may connect is
  * asked of the handler at inproc://zeromq.zap.01, which must be bound before; without one nobody
  * gets in.
- * Returns 0, -EADDRINUSE when the port is taken, -EADDRNOTAVAIL when the address is not (yet) one of
- * this host, -ENOTSUP when libzmq has no CURVE, or another -errno. */
+ * Returns 0, -EADDRINUSE when the port is taken, -EADDRNOTAVAIL when the address is not (yet) one
+ * of this host, -ENOTSUP when libzmq has no CURVE, or another -errno. */
 int zsock_setup_secure_bind(zsock_t *socket, const char *endpoint,
                             const struct peer_key_pair *own);
 

@@ -302,7 +302,8 @@ void bus_client_destroy(bus_client_t **self_p)
         zloop_timer_end(self->loop, self->second_timer);
     if (self->link) {
         zloop_reader_end(self->loop, peer_link_socket(self->link));
-        zsock_set_linger(peer_link_socket(self->link), 0);  /* nobody waits for an answer any more */
+        /* Nobody waits for an answer any more. */
+        zsock_set_linger(peer_link_socket(self->link), 0);
     }
     peer_link_destroy(&self->link);
     if (self->wake_fd >= 0)

@@ -229,7 +229,8 @@ START_TEST(nobody_gets_in_while_nobody_answers_for_keys)
     ck_assert_int_eq(peer_keys_read_own(server.path, &own, why, sizeof why), 0);
     ck_assert_int_eq(zsock_setup_secure_bind(commands.socket, commands_at, &own), 0);
     peer_link_t *link = dial(ZMQ_DEALER, commands_at);
-    zmq_pollitem_t item = { .socket = zsock_resolve(peer_link_socket(link)), .events = ZMQ_POLLOUT };
+    zmq_pollitem_t item = { .socket = zsock_resolve(peer_link_socket(link)),
+                            .events = ZMQ_POLLOUT };
     ck_assert_int_eq(zmq_poll(&item, 1, 500), 0);
     peer_link_destroy(&link);
 }
