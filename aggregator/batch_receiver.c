@@ -261,4 +261,26 @@ void batch_receiver_on_second(batch_receiver_t *self)
     flow_publisher_flush(self->flows);
 }
 
+int batch_receiver_fill_unheard(const batch_receiver_t *self, struct snapshot *snapshot)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < self->size; i++)
+        count += !peer_link_is_heard(self->sources[i].link);
+    if (count == 0)
+        return 0;
+    snapshot->unheard = calloc(count, sizeof *snapshot->unheard);
+    if (!snapshot->unheard)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < self->size; i++) {
+        const peer_link_t *link = self->sources[i].link;
+        if (peer_link_is_heard(link))
+            continue;
+        struct unheard_endpoint *unheard = &snapshot->unheard[snapshot->unheard_count++];
+        snprintf(unheard->endpoint, sizeof unheard->endpoint, "%s", peer_link_endpoint(link));
+        snprintf(unheard->problem, sizeof unheard->problem, "%s", peer_link_problem(link));
+    }
+    return 0;
+}
+
 uint64_t batch_receiver_bad_messages(const batch_receiver_t *self) { return self->bad_messages; }

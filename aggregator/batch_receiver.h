@@ -28,6 +28,10 @@ int batch_receiver_connect(batch_receiver_t *self, zloop_t *loop, const char *en
  * silent. */
 void batch_receiver_on_second(batch_receiver_t *self);
 
+/* Note in `snapshot`, which has none yet, the endpoints at which nothing is heard, and why.
+ * Returns 0, or -ENOMEM: then it has none. */
+int batch_receiver_fill_unheard(const batch_receiver_t *self, struct snapshot *snapshot);
+
 uint64_t batch_receiver_bad_messages(const batch_receiver_t *self);    /* dropped since the start */
 
 #endif

@@ -112,11 +112,13 @@ static int make_parts(struct context *self)
         return -ENOMEM;
     flow_publisher_open(self->flows, self->snapshots_socket.socket,
                         aggregate_collectors(self->aggregate));
-    self->snapshots = snapshot_publisher_new(self->snapshots_socket.socket, self->aggregate,
-                                             random[1]);
     self->queries = query_service_new(self->queries_socket.socket, self->aggregate);
     self->receiver = batch_receiver_new(self->aggregate, self->flows);
-    return self->snapshots && self->queries && self->receiver ? 0 : -ENOMEM;
+    if (!self->receiver)
+        return -ENOMEM;
+    self->snapshots = snapshot_publisher_new(self->snapshots_socket.socket, self->aggregate,
+                                             self->receiver, random[1]);
+    return self->snapshots && self->queries ? 0 : -ENOMEM;
 }
 
 /* Subscribe to every collector.  Returns 0, or a negative errno that has been logged. */
@@ -185,9 +187,9 @@ static int start(struct context *self)
 static void stop(struct context *self)
 {
     zloop_destroy(&self->loop);
-    batch_receiver_destroy(&self->receiver);
     query_service_destroy(&self->queries);
     snapshot_publisher_destroy(&self->snapshots);
+    batch_receiver_destroy(&self->receiver);
     aggregate_destroy(&self->aggregate);
     flow_publisher_destroy(&self->flows);
     zsock_setup_unbind(&self->queries_socket);

@@ -13,6 +13,7 @@
 struct snapshot_publisher {
     zsock_t *socket;
     const aggregate_t *aggregate;
+    const batch_receiver_t *receiver;
     struct topic_interest interest;
     uint64_t boot_id;
     uint64_t seq;
@@ -22,15 +23,16 @@ struct snapshot_publisher {
 };
 
 snapshot_publisher_t *snapshot_publisher_new(zsock_t *socket, const aggregate_t *aggregate,
-                                             uint64_t boot_id)
+                                             const batch_receiver_t *receiver, uint64_t boot_id)
 {
-    assert(socket && aggregate);
+    assert(socket && aggregate && receiver);
 
     snapshot_publisher_t *self = calloc(1, sizeof *self);
     if (!self)
         return NULL;
     self->socket = socket;
     self->aggregate = aggregate;
+    self->receiver = receiver;
     self->interest.topic = TOPIC_SNAPSHOT;
     self->boot_id = boot_id;
     return self;
@@ -81,7 +83,8 @@ static void make_and_send(snapshot_publisher_t *self, uint64_t bad_messages)
     self->bytes = NULL;
     self->seq++;
     self->made_ns = clock_monotonic_ns();
-    if (snapshot_maker_fill(self->aggregate, clock_boot_ns(), clock_wall_ns(), &snapshot) == 0) {
+    if (snapshot_maker_fill(self->aggregate, clock_boot_ns(), clock_wall_ns(), &snapshot) == 0
+        && batch_receiver_fill_unheard(self->receiver, &snapshot) == 0) {
         snprintf(snapshot.version, sizeof snapshot.version, "%s", NTC_VERSION);
         snapshot.boot_id = self->boot_id;
         snapshot.seq = self->seq;

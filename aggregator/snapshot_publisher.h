@@ -6,15 +6,16 @@
 #ifndef SNAPSHOT_PUBLISHER_H
 #define SNAPSHOT_PUBLISHER_H
 
-#include "aggregate.h"
+#include "batch_receiver.h"
 #include "topic_interest.h"
 
 typedef struct snapshot_publisher snapshot_publisher_t;
 
-/* Send over `socket` (XPUB) what `aggregate` knows; `boot_id` is random.  Both must outlive the
- * publisher.  Returns one the caller destroys, or NULL when memory is short. */
+/* Send over `socket` (XPUB) what `aggregate` knows, and where `receiver` hears nothing; `boot_id`
+ * is random.  All must outlive the publisher.  Returns one the caller destroys, or NULL when memory
+ * is short. */
 snapshot_publisher_t *snapshot_publisher_new(zsock_t *socket, const aggregate_t *aggregate,
-                                             uint64_t boot_id);
+                                             const batch_receiver_t *receiver, uint64_t boot_id);
 
 /* Free the publisher and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void snapshot_publisher_destroy(snapshot_publisher_t **self_p);

@@ -14,7 +14,7 @@ enum { SERVER_REFUSES = 400 };  /* status of the ZeroMQ authentication protocol 
 struct peer_link {
     zsock_t *socket;
     void *monitor;              /* PAIR that tells what becomes of a tcp connection */
-    bool is_tcp, is_chatty;
+    bool is_tcp, is_chatty, is_heard;
     bool is_connected;          /* zmq_connect() was called for it: there is a key */
     bool is_up;                 /* tcp: encrypted, and not lost since */
     bool is_closed;             /* the last event: an attempt has ended, if it is tried again */
@@ -187,6 +187,7 @@ void peer_link_destroy(peer_link_t **self_p)
 
 zsock_t *peer_link_socket(const peer_link_t *self) { return self->socket; }
 const char *peer_link_endpoint(const peer_link_t *self) { return self->endpoint; }
+bool peer_link_is_heard(const peer_link_t *self) { return self->is_heard; }
 const char *peer_link_problem(const peer_link_t *self) { return self->problem; }
 
 /* ---- staying connected ---- */
@@ -196,6 +197,7 @@ bool peer_link_needs_seconds(const peer_link_t *self) { return self->is_chatty |
 void peer_link_heard(peer_link_t *self)
 {
     self->heard_ns = clock_monotonic_ns();
+    self->is_heard = true;
     self->reason[0] = self->problem[0] = '\0';
 }
 
@@ -230,6 +232,7 @@ const char *peer_link_on_second(peer_link_t *self)
         self->problem[0] = '\0';
     if (!is_missing(self))
         return NULL;
+    self->is_heard = false;
     memcpy(reason, self->reason, sizeof reason);
     self->reason[0] = '\0';     /* what the next attempt meets */
     peer_link_reconnect(self);

@@ -45,6 +45,9 @@ bool peer_link_needs_seconds(const peer_link_t *self);
  * NULL. */
 const char *peer_link_on_second(peer_link_t *self);
 
+/* Whether a chatty peer has been heard, and not been silent for three seconds since. */
+bool peer_link_is_heard(const peer_link_t *self);
+
 /* Why a tcp peer is not there, as peer_link_on_second() last said; "" = nothing known. */
 const char *peer_link_problem(const peer_link_t *self);
 

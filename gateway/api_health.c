@@ -16,6 +16,8 @@ static bool is_collector_live(struct gateway *gateway, const struct latest_view 
 {
     if (view->state != PEER_LIVE)
         return list_client_all_live(gateway->peers);
+    if (view->snapshot->unheard_count > 0)
+        return false;
     for (uint32_t i = 0; i < view->snapshot->collector_count; i++)
         if (view->snapshot->collectors[i].away)
             return false;

@@ -100,6 +100,18 @@ static void write_tables(struct json_writer *json, const struct snapshot *snapsh
     json_put_array_end(json);
 }
 
+static void write_unheard(struct json_writer *json, const struct snapshot *snapshot)
+{
+    json_put_array(json, "unheard");
+    for (uint32_t i = 0; i < snapshot->unheard_count; i++) {
+        json_put_object(json, NULL);
+        json_put_string(json, "endpoint", snapshot->unheard[i].endpoint);
+        json_put_string(json, "problem", snapshot->unheard[i].problem);
+        json_put_object_end(json);
+    }
+    json_put_array_end(json);
+}
+
 static void write_list(struct json_writer *json, const char *key, const struct list_state *list)
 {
     json_put_object(json, key);
@@ -157,6 +169,7 @@ static void write_processes(struct json_writer *json, struct gateway *gateway,
     for (uint32_t i = 0; i < view->snapshot->collector_count; i++)
         write_collector(json, &view->snapshot->collectors[i], view->age_s);
     json_put_array_end(json);
+    write_unheard(json, view->snapshot);
 
     json_put_object(json, "aggregator");
     json_put_string(json, "state", PEER_STATE_WORDS[view->state]);

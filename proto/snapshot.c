@@ -24,6 +24,8 @@ struct parts {
     Ntc__TableState tables[SNAPSHOT_MAX_TABLES];
     Ntc__TableState *table_list[SNAPSHOT_MAX_TABLES];
     Ntc__ProcessCost cost;
+    Ntc__UnheardEndpoint *unheard;
+    Ntc__UnheardEndpoint **unheard_list;
 };
 
 /* ---- encoding ---- */
@@ -78,6 +80,25 @@ static int fill_collectors(struct parts *self, const struct snapshot *snapshot)
     return 0;
 }
 
+static int fill_unheard(struct parts *self, const struct snapshot *snapshot)
+{
+    size_t count = snapshot->unheard_count;
+
+    if (count == 0)
+        return 0;
+    self->unheard = malloc(count * sizeof *self->unheard);
+    self->unheard_list = malloc(count * sizeof *self->unheard_list);
+    if (!self->unheard || !self->unheard_list)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        self->unheard[i] = (Ntc__UnheardEndpoint) NTC__UNHEARD_ENDPOINT__INIT;
+        self->unheard[i].endpoint = snapshot->unheard[i].endpoint;
+        self->unheard[i].problem = snapshot->unheard[i].problem;
+        self->unheard_list[i] = &self->unheard[i];
+    }
+    return 0;
+}
+
 static void fill_tables(struct parts *self, const struct snapshot *snapshot)
 {
     for (uint32_t i = 0; i < snapshot->table_count; i++) {
@@ -109,7 +130,8 @@ static int fill_parts(struct parts *self, const struct snapshot *snapshot)
     cost_message_fill(&self->cost, &snapshot->cost);
     if (flow_messages_new(&self->flows, snapshot->top_flows, snapshot->top_flow_count) != 0)
         return -ENOMEM;
-    return fill_collectors(self, snapshot);
+    int rc = fill_unheard(self, snapshot);
+    return rc == 0 ? fill_collectors(self, snapshot) : rc;
 }
 
 static void free_parts(struct parts *self)
@@ -119,6 +141,8 @@ static void free_parts(struct parts *self)
     free(self->flows.list);
     free(self->collectors);
     free(self->collector_list);
+    free(self->unheard);
+    free(self->unheard_list);
 }
 
 static void fill_message(Ntc__Snapshot *message, const struct snapshot *snapshot,
@@ -152,11 +176,14 @@ static void fill_message(Ntc__Snapshot *message, const struct snapshot *snapshot
     message->n_tables = snapshot->table_count;
     message->tables = parts->table_list;
     message->cost = &parts->cost;
+    message->n_unheard = snapshot->unheard_count;
+    message->unheard = parts->unheard_list;
 }
 
 int snapshot_encode(const struct snapshot *snapshot, uint8_t **ret_bytes, size_t *ret_size)
 {
     assert(snapshot && snapshot->collector_count <= SNAPSHOT_MAX_COLLECTORS);
+    assert(snapshot->unheard_count <= SNAPSHOT_MAX_COLLECTORS);
     assert(snapshot->table_count <= SNAPSHOT_MAX_TABLES);
     assert(snapshot->top_flow_count <= SNAPSHOT_TOP);
 
@@ -271,6 +298,25 @@ static int read_collectors(const Ntc__Snapshot *message, struct snapshot *snapsh
     return 0;
 }
 
+static int read_unheard(const Ntc__Snapshot *message, struct snapshot *snapshot)
+{
+    if (message->n_unheard == 0)
+        return 0;
+    if (message->n_unheard > SNAPSHOT_MAX_COLLECTORS)
+        return -EBADMSG;
+    snapshot->unheard = calloc(message->n_unheard, sizeof *snapshot->unheard);
+    if (!snapshot->unheard)
+        return -ENOMEM;
+    snapshot->unheard_count = (uint32_t) message->n_unheard;
+    for (size_t i = 0; i < message->n_unheard; i++) {
+        struct unheard_endpoint *to = &snapshot->unheard[i];
+        if (!wire_message_ascii(to->endpoint, sizeof to->endpoint, message->unheard[i]->endpoint)
+            || !wire_message_utf8(to->problem, sizeof to->problem, message->unheard[i]->problem))
+            return -EBADMSG;
+    }
+    return 0;
+}
+
 static int read_snapshot(const Ntc__Snapshot *message, struct snapshot *snapshot)
 {
     snapshot->boot_id = message->boot_id;
@@ -291,7 +337,8 @@ static int read_snapshot(const Ntc__Snapshot *message, struct snapshot *snapshot
         || !cost_message_read(message->cost, &snapshot->cost)
         || !read_tops(message, snapshot) || !read_tables(message, snapshot))
         return -EBADMSG;
-    return read_collectors(message, snapshot);
+    int rc = read_unheard(message, snapshot);
+    return rc == 0 ? read_collectors(message, snapshot) : rc;
 }
 
 int snapshot_decode(struct snapshot *ret_snapshot, const uint8_t *bytes, size_t size)
@@ -315,5 +362,6 @@ void snapshot_clear(struct snapshot *snapshot)
 {
     assert(snapshot);
     free(snapshot->collectors);
+    free(snapshot->unheard);
     memset(snapshot, 0, sizeof *snapshot);
 }

@@ -58,6 +58,12 @@ struct collector_state {
     int64_t clock_error_ns;         /* its wall clock - the aggregator's; 0 = not known */
 };
 
+/* An endpoint at which nothing is heard.  Fields: ntc.proto, message UnheardEndpoint. */
+struct unheard_endpoint {
+    char endpoint[128];
+    char problem[256];              /* UTF-8 */
+};
+
 struct table_state {
     char name[16];
     uint32_t size;
@@ -88,6 +94,8 @@ struct snapshot {
     struct table_state tables[SNAPSHOT_MAX_TABLES];
     struct process_cost cost;
     uint64_t bad_messages;
+    uint32_t unheard_count;
+    struct unheard_endpoint *unheard;       /* unheard_count of them, from malloc */
 };
 
 /* Encode; the caller frees *ret_bytes.  Returns 0 or -ENOMEM. */

@@ -568,6 +568,16 @@ START_TEST(the_summary_tells_what_the_snapshot_says)
 }
 END_TEST
 
+/* A fourth collector is in the configuration and was never heard. */
+static struct snapshot *with_unheard(struct snapshot *snapshot)
+{
+    snapshot->unheard_count = 1;
+    snapshot->unheard = calloc(1, sizeof *snapshot->unheard);
+    strcpy(snapshot->unheard[0].endpoint, "tcp://pi4:7386");
+    strcpy(snapshot->unheard[0].problem, "it refuses our key");
+    return snapshot;
+}
+
 START_TEST(readiness_names_who_is_missing)
 {
     struct fake_list list = { 0 };
@@ -587,6 +597,11 @@ START_TEST(readiness_names_who_is_missing)
     rig_publish_snapshot(&rig, snapshot);
     rig_wait_snapshot(&rig, 2);
     answers(rig_get(&rig, "/readyz"), 503, "{\"ok\":false,\"missing\":[\"collector\"]}");
+    rig_publish_snapshot(&rig, with_unheard(full_snapshot(3)));
+    rig_wait_snapshot(&rig, 3);
+    answers(rig_get(&rig, "/readyz"), 503, "{\"ok\":false,\"missing\":[\"collector\"]}");
+    answers(rig_get(&rig, "/api/summary"), 200, "\"unheard\":[{\"endpoint\":\"tcp://pi4:7386\","
+            "\"problem\":\"it refuses our key\"}]");
 }
 END_TEST
 

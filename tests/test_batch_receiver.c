@@ -217,6 +217,22 @@ START_TEST(after_a_message_too_long_the_next_one_is_heard_again)
 }
 END_TEST
 
+START_TEST(endpoints_at_which_nothing_is_heard_are_told)
+{
+    struct snapshot snapshot = { 0 };
+
+    ck_assert_int_eq(batch_receiver_connect(receiver, loop, "ipc:///nonexistent/events", 10, ""),
+                     0);
+    send_status();
+    reactor_run_until(loop, has_status, NULL);
+    ck_assert_int_eq(batch_receiver_fill_unheard(receiver, &snapshot), 0);
+    ck_assert_uint_eq(snapshot.unheard_count, 1);
+    ck_assert_str_eq(snapshot.unheard[0].endpoint, "ipc:///nonexistent/events");
+    ck_assert_str_eq(snapshot.unheard[0].problem, "");
+    snapshot_clear(&snapshot);
+}
+END_TEST
+
 START_TEST(an_endpoint_that_makes_no_sense_is_refused)
 {
     ck_assert_int_lt(batch_receiver_connect(receiver, loop, "nonsense://x", 10, ""), 0);
@@ -234,6 +250,7 @@ int main(void)
     tcase_add_test(tcase, bad_messages_are_counted_and_change_nothing);
     tcase_add_test(tcase, a_collector_is_announced_once);
     tcase_add_test(tcase, after_a_message_too_long_the_next_one_is_heard_again);
+    tcase_add_test(tcase, endpoints_at_which_nothing_is_heard_are_told);
     tcase_add_test(tcase, an_endpoint_that_makes_no_sense_is_refused);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

@@ -89,6 +89,12 @@ static struct snapshot *random_snapshot(uint32_t collectors, uint32_t rows)
     }
     random_cost(&snapshot.cost);
     snapshot.bad_messages = random_u64();
+    snapshot.unheard_count = collectors;
+    snapshot.unheard = calloc(collectors + 1, sizeof *snapshot.unheard);
+    for (uint32_t i = 0; i < collectors; i++) {
+        random_text(snapshot.unheard[i].endpoint, sizeof snapshot.unheard[i].endpoint, 0);
+        random_text(snapshot.unheard[i].problem, sizeof snapshot.unheard[i].problem, 0);
+    }
     return &snapshot;
 }
 
@@ -114,8 +120,14 @@ START_TEST(a_snapshot_comes_back_as_it_went)
     if (back.collector_count > 0)
         ck_assert_mem_eq(back.collectors, snapshot->collectors,
                          back.collector_count * sizeof *back.collectors);
+    ck_assert_uint_eq(back.unheard_count, snapshot->unheard_count);
+    if (back.unheard_count > 0)
+        ck_assert_mem_eq(back.unheard, snapshot->unheard,
+                         back.unheard_count * sizeof *back.unheard);
     free(snapshot->collectors);
+    free(snapshot->unheard);
     snapshot->collectors = back.collectors;
+    snapshot->unheard = back.unheard;
     ck_assert_mem_eq(&back, snapshot, sizeof back);
     snapshot_clear(&back);
     snapshot_clear(&back);

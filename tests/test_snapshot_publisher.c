@@ -14,6 +14,8 @@ static struct bound_socket bound;
 static char endpoint[128];
 static zloop_t *loop;
 static aggregate_t *aggregate;
+static flow_publisher_t *flows;
+static batch_receiver_t *receiver;
 static snapshot_publisher_t *publisher;
 static uint32_t subscriptions;
 static struct snapshot snapshot;        /* the last one received */
@@ -42,7 +44,9 @@ static void setup(void)
     aggregate = filled_new();
     ck_assert_int_eq(zsock_setup_bind(&bound, ZMQ_XPUB, endpoint, 10), 0);
     zsock_set_xpub_verbose(bound.socket, 1);
-    publisher = snapshot_publisher_new(bound.socket, aggregate, BOOT_ID);
+    flows = flow_publisher_new();
+    receiver = batch_receiver_new(aggregate, flows);
+    publisher = snapshot_publisher_new(bound.socket, aggregate, receiver, BOOT_ID);
     ck_assert(loop && publisher);
     ck_assert_int_eq(zsock_setup_watch(loop, bound.socket, on_subscription, NULL), 0);
     subscriptions = 0;
@@ -54,6 +58,8 @@ static void teardown(void)
     zloop_destroy(&loop);
     snapshot_publisher_destroy(&publisher);
     ck_assert_ptr_null(publisher);
+    batch_receiver_destroy(&receiver);
+    flow_publisher_destroy(&flows);
     zsock_setup_unbind(&bound);
     aggregate_destroy(&aggregate);
     bus_folder_remove(&folder);
