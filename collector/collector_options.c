@@ -108,6 +108,13 @@ static int take_keys(const char *value, void *arg, char *why, size_t why_size)
     return 0;
 }
 
+static int take_flush(const char *value, void *arg, char *why, size_t why_size)
+{
+    (void) value, (void) why, (void) why_size;
+    ((struct collector_options *) arg)->flush = true;
+    return 0;
+}
+
 /* Packages know the name of a user, not its number. */
 static int take_user(const char *value, void *arg, char *why, size_t why_size)
 {
@@ -139,6 +146,8 @@ const struct command_option COLLECTOR_OPTIONS[] = {
       "repeated", take_user },
     { "make-keys", "DIR", "make the keys of this host for tcp:// in DIR (see bus.keys), and end",
       take_keys },
+    { "flush", NULL, "empty the lists, here and in the kernel, and end: for who is locked out",
+      take_flush },
     { "doctor", NULL, "say what this machine has and lacks for NTC, and end", take_doctor },
     { NULL, NULL, NULL, NULL },
 };

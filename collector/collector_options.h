@@ -16,6 +16,7 @@ struct collector_options {
     const char *needs_replay;
     bool doctor;                /* say what this machine has and lacks, then end */
     const char *make_keys;      /* folder to make keys in, then end; NULL = none */
+    bool flush;                 /* empty the lists instead of running */
     struct config_numbers users;        /* uids that may change the lists, beside the configured */
 };
 

@@ -270,8 +270,8 @@ int ip_list_remove(ip_list_t *self, enum ntc_list list, const struct ip_prefix *
     return 0;
 }
 
-/* Take what has expired out of one list's order and note its removal. */
-static uint32_t expire_list(ip_list_t *self, enum ntc_list list, uint64_t now_ns)
+/* Take what has expired, or all, out of one list's order and note its removal. */
+static uint32_t drop_entries(ip_list_t *self, enum ntc_list list, uint64_t now_ns, bool all)
 {
     struct list_order *order = &self->order[list];
     uint32_t kept = 0, size = order->size;
@@ -279,7 +279,7 @@ static uint32_t expire_list(ip_list_t *self, enum ntc_list list, uint64_t now_ns
     for (uint32_t i = 0; i < size; i++) {
         uint32_t number = order->numbers[i];
         uint64_t expires_ns = self->slots[number].entry.expires_ns;
-        if (expires_ns == 0 || expires_ns > now_ns) {
+        if (!all && (expires_ns == 0 || expires_ns > now_ns)) {
             order->numbers[kept++] = number;
             continue;
         }
@@ -300,12 +300,21 @@ uint32_t ip_list_expire(ip_list_t *self, uint64_t now_ns)
 
     self->change_count = 0;
     for (int list = 0; list < NTC_LISTS; list++) {
-        uint32_t gone = expire_list(self, (enum ntc_list) list, now_ns);
+        uint32_t gone = drop_entries(self, (enum ntc_list) list, now_ns, false);
         if (gone > 0)
             work_out(self, (enum ntc_list) list, true);
         expired += gone;
     }
     return expired;
+}
+
+void ip_list_clear(ip_list_t *self)
+{
+    assert(self && self->settled);
+
+    self->change_count = 0;
+    for (int list = 0; list < NTC_LISTS; list++)
+        drop_entries(self, (enum ntc_list) list, 0, true);
 }
 
 const struct ip_list_change *ip_list_changes(const ip_list_t *self, size_t *ret_count)

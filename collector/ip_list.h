@@ -54,7 +54,10 @@ int ip_list_remove(ip_list_t *self, enum ntc_list list, const struct ip_prefix *
 /* Remove every entry that has expired at `now_ns`.  Returns how many.  O(n). */
 uint32_t ip_list_expire(ip_list_t *self, uint64_t now_ns);
 
-/* What the last of these three means for the kernel, in the order in which it is safe to do.  The
+/* Remove every entry.  O(n). */
+void ip_list_clear(ip_list_t *self);
+
+/* What the last of these four means for the kernel, in the order in which it is safe to do.  The
  * array is ours and valid until the next call. */
 const struct ip_list_change *ip_list_changes(const ip_list_t *self, size_t *ret_count);
 

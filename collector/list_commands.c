@@ -297,6 +297,18 @@ static void change(list_commands_t *self, const struct list_request *request,
               answer.code == LIST_OK ? "done" : answer.error);
 }
 
+static void flush(list_commands_t *self, struct list_reply *reply)
+{
+    struct list_answer answer;
+
+    list_keeper_clear(self->keeper, &answer);
+    refuse(reply, answer.code, answer.error);
+    reply->changed = true;
+    log_warning("ntc-collector --flush: both lists are empty now%s%s",
+                answer.code == LIST_OK ? answer.error[0] != '\0' ? ", the file is " : ""
+                                       : ", but: ", answer.error);
+}
+
 static const struct remembered *find_remembered(const list_commands_t *self, uint64_t request_id)
 {
     for (int i = 0; request_id != 0 && i < REMEMBERED; i++)
@@ -387,6 +399,8 @@ int list_commands_answer(list_commands_t *self, const uint8_t *bytes, size_t siz
         rc = list_entries(self, &request, &reply);
     else if (request.op == LIST_OP_UNCONFIRMED)
         rc = unconfirmed(self, &reply);
+    else if (request.op == LIST_OP_FLUSH)
+        flush(self, &reply);
     else if (request.op == LIST_OP_CONFIRM || request.op == LIST_OP_UNDO)
         settle(self, &request, &reply);
     else

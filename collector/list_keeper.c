@@ -415,6 +415,27 @@ uint32_t list_keeper_undo_due(list_keeper_t *self, uint64_t boot_ns, int64_t wal
     return undone;
 }
 
+void list_keeper_clear(list_keeper_t *self, struct list_answer *ret_answer)
+{
+    assert(self && ret_answer);
+
+    char kept[LIST_STORE_NAME_SIZE] = "";
+
+    ip_list_clear(self->lists);
+    unconfirmed_changes_clear(list_store_unconfirmed(self->store));
+    int kernel = enforce(self);
+    int rc = list_store_set_aside(self->store, kept);
+    if (kernel != 0)
+        answer(ret_answer, LIST_NOT_ENFORCED, "the kernel's lists cannot be emptied: %s",
+               strerror(-kernel));
+    else if (rc != 0 && rc != -ENOENT)
+        answer(ret_answer, LIST_NOT_SAVED, "%s", strerror(-rc));
+    else
+        answer(ret_answer, LIST_OK, "%s", rc == 0 ? kept : "");
+    self->version++;
+    ret_answer->changed = true;
+}
+
 uint32_t list_keeper_expire(list_keeper_t *self, uint64_t boot_ns, int64_t wall_offset_ns,
                             struct list_answer *ret_answer)
 {

@@ -64,6 +64,10 @@ void list_keeper_undo(list_keeper_t *self, uint64_t id, int64_t wall_offset_ns,
 uint32_t list_keeper_undo_due(list_keeper_t *self, uint64_t boot_ns, int64_t wall_offset_ns,
                               struct list_answer *ret_answer);
 
+/* Empty both lists, in memory and in the kernel also when the file cannot be set aside.
+ * The answer's sentence says what became of the file; LIST_NOT_SAVED: it is still there. */
+void list_keeper_clear(list_keeper_t *self, struct list_answer *ret_answer);
+
 /* Remove what has expired at `boot_ns`.  That happens in memory and in the kernel also when the
  * file cannot be written: what it says has expired all the same.
  * Returns how many entries; ret_answer->code is LIST_OK or LIST_NOT_SAVED. */

@@ -384,6 +384,27 @@ int list_store_commit(list_store_t *self, char *why, size_t why_size)
     return 0;
 }
 
+int list_store_set_aside(list_store_t *self, char kept[LIST_STORE_NAME_SIZE])
+{
+    assert(self && kept);
+
+    int rc = keep_file(self->path, "flushed", kept);
+
+    if (rc == 0 && unlink(self->path) != 0)
+        rc = -errno;
+    if (rc == -ENOENT)
+        return rc;
+    if (rc != 0) {              /* a second name needs room on the disk, another one does not */
+        snprintf(kept, LIST_STORE_NAME_SIZE, "%s.flushed", self->path);
+        rc = rename(self->path, kept) == 0 ? 0 : -errno;
+    }
+    if (rc != 0)
+        return rc;
+    self->keep_as = NULL;
+    self->is_broken = false;
+    return sync_folder(self);
+}
+
 void list_store_abandon(list_store_t *self)
 {
     unlink(self->temporary);

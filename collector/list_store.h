@@ -15,6 +15,8 @@
 
 typedef struct list_store list_store_t;
 
+#define LIST_STORE_NAME_SIZE (4096 + 64)        /* of a file that is kept under another name */
+
 /* Remember the path; its folder is made if only that is missing.  Returns 0 or -errno. */
 int list_store_open(list_store_t **ret_self, const char *path);
 
@@ -39,6 +41,11 @@ int list_store_prepare(list_store_t *self, const ip_list_t *lists, int64_t wall_
 /* Make what was prepared the lists file and sync the folder.
  * Returns 0, or -errno with a sentence in `why`: the file is as before then. */
 int list_store_commit(list_store_t *self, char *why, size_t why_size);
+
+/* Give the file another name, FILE.flushed-TIME, written to `kept`: without a file the lists are
+ * empty.  Works also on a full disk and with a broken file.
+ * Returns 0, -ENOENT when there is no file, or another -errno: it is still there then. */
+int list_store_set_aside(list_store_t *self, char kept[LIST_STORE_NAME_SIZE]);
 
 void list_store_abandon(list_store_t *self);
 

@@ -6,6 +6,7 @@
 
 #include "collector.h"
 #include "doctor.h"
+#include "flush.h"
 #include "log.h"
 #include "peer_keys.h"
 #include "stop_signal.h"
@@ -65,6 +66,8 @@ int main(int argc, char **argv)
     }
     if (self.options.make_keys)
         return make_keys(self.options.make_keys);
+    if (self.options.flush)
+        return flush_lists(&self.config, stdout) == 0 ? 0 : 1;
     if (self.options.doctor)
         return doctor_examine(&self.config, stdout) == 0 ? 0 : 1;
     if (self.config.bus.listen[0] != '\0'

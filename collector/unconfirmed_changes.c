@@ -58,6 +58,11 @@ void unconfirmed_changes_drop(unconfirmed_changes_t *self, enum ntc_list list,
         *place = self->items[--self->size];
 }
 
+void unconfirmed_changes_clear(unconfirmed_changes_t *self)
+{
+    self->size = 0;
+}
+
 const struct unconfirmed_change *unconfirmed_changes_find(const unconfirmed_changes_t *self,
                                                           enum ntc_list list,
                                                           const struct ip_prefix *prefix)

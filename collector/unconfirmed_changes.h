@@ -36,6 +36,8 @@ int unconfirmed_changes_put(unconfirmed_changes_t *self, const struct unconfirme
 void unconfirmed_changes_drop(unconfirmed_changes_t *self, enum ntc_list list,
                               const struct ip_prefix *prefix);
 
+void unconfirmed_changes_clear(unconfirmed_changes_t *self);
+
 /* The change of this list and prefix, or of this id, or NULL.  Valid until the next put or drop. */
 const struct unconfirmed_change *unconfirmed_changes_find(const unconfirmed_changes_t *self,
                                                           enum ntc_list list,

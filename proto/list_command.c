@@ -36,7 +36,7 @@ int list_request_encode(const struct list_request *request, uint8_t **ret_bytes,
 
 static bool read_request(const Ntc__ListRequest *message, struct list_request *request)
 {
-    if ((unsigned) message->op > LIST_OP_UNCONFIRMED || (unsigned) message->list >= LIST_NAMES
+    if ((unsigned) message->op > LIST_OP_FLUSH || (unsigned) message->list >= LIST_NAMES
         || message->limit > LIST_PAGE_MAX
         || (message->client.len != 0 && message->client.len != sizeof request->client.bytes))
         return false;

@@ -23,6 +23,7 @@ enum list_op {
     LIST_OP_CONFIRM = 3,
     LIST_OP_UNDO = 4,
     LIST_OP_UNCONFIRMED = 5,
+    LIST_OP_FLUSH = 6,          /* forget both lists and set their file aside */
 };
 enum list_name { LIST_BLACK = 0, LIST_WHITE = 1, LIST_NAMES = 2 };
 

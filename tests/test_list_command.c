@@ -27,7 +27,7 @@ static struct list_request random_request(void)
 {
     struct list_request request = {
         .request_id = random_u64(),
-        .op = (enum list_op) (random() % (LIST_OP_UNCONFIRMED + 1)),
+        .op = (enum list_op) (random() % (LIST_OP_FLUSH + 1)),
         .list = (enum list_name) (random() % 2),
         .ttl_s = random_u64(),
         .limit = (uint32_t) random() % LIST_PAGE_MAX + 1,
@@ -177,8 +177,8 @@ END_TEST
 
 START_TEST(request_values_out_of_range_are_refused)
 {
-    ck_assert_int_eq(decode_number(decode_request, 2, LIST_OP_UNCONFIRMED), 0);
-    ck_assert_int_eq(decode_number(decode_request, 2, LIST_OP_UNCONFIRMED + 1), -EBADMSG);
+    ck_assert_int_eq(decode_number(decode_request, 2, LIST_OP_FLUSH), 0);
+    ck_assert_int_eq(decode_number(decode_request, 2, LIST_OP_FLUSH + 1), -EBADMSG);
     ck_assert_int_eq(decode_number(decode_request, 2, UINT64_MAX), -EBADMSG);
     ck_assert_int_eq(decode_number(decode_request, 3, 1), 0);
     ck_assert_int_eq(decode_number(decode_request, 3, 2), -EBADMSG);

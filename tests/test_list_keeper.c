@@ -485,6 +485,29 @@ START_TEST(only_so_many_wait)
 }
 END_TEST
 
+START_TEST(cleared_lists_are_empty_everywhere_and_their_file_is_kept)
+{
+    char kept[LIST_ERROR_SIZE];
+
+    ck_assert_int_eq(add("192.0.2.1", 0, "x"), LIST_OK);
+    ck_assert_int_eq(add("10.0.0.0/8", 0, ""), LIST_OK);
+    ck_assert_int_eq(add_if(1, "192.0.2.2", 0, ""), LIST_OK);
+    list_keeper_clear(keeper, &answer);
+    ck_assert_int_eq(answer.code, LIST_OK);
+    ck_assert_uint_eq(fake_size, 0);
+    ck_assert_uint_eq(ip_list_size(lists, NTC_BLACK), 0);
+    ck_assert_uint_eq(waiting(), 0);
+    ck_assert_int_ne(access(path, F_OK), 0);
+    strcpy(kept, answer.error);
+    ck_assert_int_eq(access(kept, F_OK), 0);
+    list_keeper_clear(keeper, &answer);         /* there is nothing left to set aside */
+    ck_assert_int_eq(answer.code, LIST_OK);
+    ck_assert_str_eq(answer.error, "");
+    ck_assert_int_eq(add("192.0.2.1", 0, "again"), LIST_OK);
+    ck_assert_ptr_nonnull(strstr(file_text(), "again"));
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("list_keeper");
@@ -508,6 +531,7 @@ int main(void)
     tcase_add_test(tcase, of_several_in_a_row_the_first_state_comes_back);
     tcase_add_test(tcase, what_cannot_be_saved_waits_as_before);
     tcase_add_test(tcase, only_so_many_wait);
+    tcase_add_test(tcase, cleared_lists_are_empty_everywhere_and_their_file_is_kept);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }

@@ -1,12 +1,14 @@
 """Nobody is locked out by mistake: changes that would cut off who is needed, and ways back."""
 
+import contextlib
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from conftest import wait_until
+from conftest import run, wait_until
 
 GATEWAY = "198.51.100.9"
 
@@ -177,3 +179,96 @@ def test_bad_conditions_are_told(mock_ntc):
         assert settle(mock_ntc, "confirm", change).status == 400
     assert settle(mock_ntc, "confirm", "5f0c6d1be2a94c03").status == 404
     assert mock_ntc.get("/blacklist").json() == []
+
+
+# ---- ntc-collector --flush ----
+
+def flush(ntc):
+    """Run it as a person on the router would: its exit code and what it says."""
+    done = subprocess.run(ntc.network.router.command(*ntc.command("collector", "--flush")),
+                          capture_output=True, text=True, timeout=30)
+    return done.returncode, done.stdout + done.stderr
+
+
+def flushed(ntc):
+    return [path for path in Path(ntc.folder).iterdir() if ".flushed" in path.name]
+
+
+def test_flush_gives_the_network_back_while_all_runs(ntc):
+    ntc.start_all()
+    peer = ntc.network.peer_ip
+    ntc.block(peer)
+    ntc.block("192.0.2.0/24", confirm_s=600)
+    ntc.allow("203.0.113.0/24")
+    assert blocked(ntc)
+    code, said = flush(ntc)
+    assert code == 0, said
+    assert "3 entries removed" in said
+    assert not blocked(ntc)
+    assert ntc.get("/blacklist").json() == ntc.get("/whitelist").json() == []
+    assert unconfirmed(ntc) == {}
+    (kept,) = flushed(ntc)
+    assert str(kept) in said
+    assert peer in kept.read_text()
+    ntc.block(peer)                         # it goes on as ever
+    assert blocked(ntc)
+    assert peer in Path(ntc.settings["persistence.path"]).read_text()
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_flush_needs_no_other_part(ntc, how):
+    ntc.settings["network.on_stop"] = "keep"
+    ntc.start_all()
+    ntc.block(ntc.network.peer_ip)
+    collector = ntc.processes["collector"]
+    if how == signal.SIGKILL:
+        collector.stop(how)
+    else:
+        collector.popen.send_signal(how)
+    path = Path(ntc.settings["persistence.path"])
+    if how == signal.SIGKILL:
+        path.write_text("{ broken")
+    code, said = flush(ntc)
+    assert not blocked(ntc)
+    assert code == (0 if how == signal.SIGKILL else 1), said     # it may come back: that is told
+    assert not path.exists() and flushed(ntc)
+    if how == signal.SIGSTOP:
+        assert "restart it" in said
+        collector.stop(signal.SIGKILL)
+    ntc.start("collector")
+    wait_until(lambda: ntc.get("/blacklist").status == 200, "the lists are there")
+    assert ntc.get("/blacklist").json() == []
+    assert not blocked(ntc)
+
+
+def test_flush_works_on_a_full_disk(ntc):
+    folder = Path(ntc.folder, "small")
+    folder.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder))
+    try:
+        ntc.settings["persistence.path"] = str(folder / "lists.json")
+        ntc.start_all()
+        ntc.block(ntc.network.peer_ip)
+        with contextlib.suppress(OSError), open(folder / "filler", "wb", buffering=0) as filler:
+            while True:
+                filler.write(bytes(4096))
+        assert ntc.post("/blacklist", {"ip": "192.0.2.1"}).status == 507
+        code, said = flush(ntc)
+        assert code == 0, said
+        assert not blocked(ntc)
+        assert ntc.get("/blacklist").json() == []
+        assert [path.name for path in folder.glob("lists.json.flushed*")]
+    finally:
+        ntc.processes["collector"].stop(signal.SIGKILL)
+        run("umount", "-l", str(folder))
+
+
+def test_flush_detaches_when_the_maps_cannot_be_reached(ntc):
+    ntc.start_all()
+    ntc.block(ntc.network.peer_ip)
+    ntc.processes["collector"].stop(signal.SIGKILL)
+    assert blocked(ntc)
+    run("umount", "-l", ntc.bpffs)
+    code, said = flush(ntc)
+    assert code == 0, said
+    assert not blocked(ntc)
