@@ -34,6 +34,8 @@ int list_fanout_status(enum list_code code)
         return 200;
     case LIST_BAD_REQUEST:
         return 400;
+    case LIST_NOT_ALLOWED:
+        return 403;
     case LIST_NOT_FOUND:
         return 404;
     case LIST_FULL:
@@ -42,7 +44,6 @@ int list_fanout_status(enum list_code code)
         return 409;
     case LIST_NOT_SAVED:
         return 507;
-    case LIST_NOT_ALLOWED:
     case LIST_NOT_ENFORCED:
         break;
     }

@@ -252,7 +252,7 @@ END_TEST
 
 static const struct { enum list_code code; int status; const char *word; } CODES[] = {
     { LIST_BAD_REQUEST, 400, "" }, { LIST_NOT_FOUND, 404, "" }, { LIST_NOT_SAVED, 507, "" },
-    { LIST_NOT_ALLOWED, 500, "" }, { LIST_NOT_ENFORCED, 500, "" },
+    { LIST_NOT_ALLOWED, 403, "" }, { LIST_NOT_ENFORCED, 500, "" },
     { LIST_FULL, 409, ",\"code\":\"full\"" },
     { LIST_REFUSED_VERSION, 409, ",\"code\":\"changed\"" },
     { LIST_LOCK_OUT, 409, ",\"code\":\"lock_out\"" },
