@@ -1,7 +1,6 @@
 /* ntc-aggregator - turns the records of all collectors into flows, windows and totals. */
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,6 +10,7 @@
 #include "batch_receiver.h"
 #include "command_line.h"
 #include "flow_publisher.h"
+#include "heap_limits.h"
 #include "log.h"
 #include "peer_keys.h"
 #include "query_service.h"
@@ -32,15 +32,6 @@ struct context {
     snapshot_publisher_t *snapshots;
     query_service_t *queries;
 };
-
-/* A burst of large batches must not leave the process large: give long messages pages of their own,
- * which go back when they are freed, and keep one heap for both threads. */
-static void bound_heap(void)
-{
-    mallopt(M_ARENA_MAX, 1);
-    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 512 * 1024);
-}
 
 static uint64_t bad_messages(const struct context *self)
 {
@@ -206,7 +197,7 @@ int main(int argc, char **argv)
     };
     struct context *self = calloc(1, sizeof *self);
 
-    bound_heap();
+    heap_limits_set(1);
     log_open("aggregator");
     if (!self)
         return EXIT_FAILURE;

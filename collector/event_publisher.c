@@ -248,6 +248,11 @@ bool event_publisher_has_room(event_publisher_t *self)
     return true;
 }
 
+uint32_t event_publisher_room(const event_publisher_t *self)
+{
+    return packet_batch_room(self->batch);
+}
+
 void event_publisher_add(event_publisher_t *self, const struct packet_record *record)
 {
     if (!event_publisher_is_wanted(self)) {

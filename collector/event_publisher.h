@@ -70,6 +70,9 @@ bool event_publisher_is_wanted(const event_publisher_t *self);
 /* Make room for a record.  False when a lossless bus is full: try again later. */
 bool event_publisher_has_room(event_publisher_t *self);
 
+/* Records that can be added before the batch is sent, 1 or more; there must be room. */
+uint32_t event_publisher_room(const event_publisher_t *self);
+
 /* Take one record; there must be room.  Without listeners it is only counted. */
 void event_publisher_add(event_publisher_t *self, const struct packet_record *record);
 

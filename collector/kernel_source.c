@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -17,19 +18,13 @@
 #include "kernel_pins.h"
 #include "log.h"
 
-/* Positions of one ring, in the pages that the kernel shares (kernel/bpf/ringbuf.c). */
-struct ring_positions {
-    const unsigned long *consumer;
-    const unsigned long *producer;
-};
-
-enum { RING_NEW, RING_OLD, RINGS };
+enum { RING_OLD, RING_NEW, RINGS };     /* in the order in which they are drained */
 
 struct kernel_source {
     struct ntc_bpf *skeleton;
-    struct ring_buffer *ring;
-    struct ring_positions positions[RINGS];
+    struct kernel_ring rings[RINGS];
     int old_ring_fd;            /* of an earlier collector with another ring size, or -1 */
+    int epoll_fd;               /* of the rings' descriptors */
     struct ntc_settings *settings;
     struct ntc_ledger *ledger;
     struct ntc_cpu *cpus;       /* cpu_count of them */
@@ -38,11 +33,6 @@ struct kernel_source {
     cpu_set_t own_cpus;         /* where this process may run */
     bool sleep_asked;           /* `asleep` was set at the previous call of _sleep() */
     struct kernel_pins pins;
-
-    /* The drain that is running. */
-    kernel_record_fn *on_record;
-    void *arg;
-    uint32_t left;
 };
 
 __attribute__((format(printf, 4, 5)))
@@ -70,41 +60,24 @@ static int on_libbpf_line(enum libbpf_print_level level, const char *format, va_
     return length;
 }
 
-static int map_positions(struct ring_positions *positions, int fd)
+static int open_ring(kernel_source_t *self, int ring, int fd)
 {
-    size_t page = (size_t) sysconf(_SC_PAGESIZE);
-    void *consumer = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
-    void *producer = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, (off_t) page);
+    struct epoll_event event = { .events = EPOLLIN };
+    int rc = kernel_ring_open(&self->rings[ring], fd);
 
-    if (consumer == MAP_FAILED || producer == MAP_FAILED)
-        return -errno;          /* the process ends on this failure: nothing to undo */
-    positions->consumer = consumer;
-    positions->producer = producer;
-    return 0;
-}
-
-static int on_sample(void *arg, void *data, size_t size)
-{
-    kernel_source_t *self = arg;
-
-    if (size >= sizeof(struct packet_record))
-        self->on_record(data, self->arg);
-    return --self->left == 0 ? -ECANCELED : 0;  /* libbpf stops there, the record is taken */
+    if (rc == 0 && epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        rc = -errno;
+    return rc;
 }
 
 static int open_rings(kernel_source_t *self)
 {
-    int fd = bpf_map__fd(self->skeleton->maps.ring);
+    self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    int rc = self->epoll_fd < 0 ? -errno
+        : open_ring(self, RING_NEW, bpf_map__fd(self->skeleton->maps.ring));
 
-    self->ring = ring_buffer__new(fd, on_sample, self, NULL);
-    if (!self->ring)
-        return -errno;
-    int rc = map_positions(&self->positions[RING_NEW], fd);
-    if (rc == 0 && self->old_ring_fd >= 0) {
-        rc = ring_buffer__add(self->ring, self->old_ring_fd, on_sample, self);
-        if (rc == 0)
-            rc = map_positions(&self->positions[RING_OLD], self->old_ring_fd);
-    }
+    if (rc == 0 && self->old_ring_fd >= 0)
+        rc = open_ring(self, RING_OLD, self->old_ring_fd);
     return rc;
 }
 
@@ -215,7 +188,7 @@ int kernel_source_open(kernel_source_t **ret_self, const struct config *config,
     kernel_source_t *self = calloc(1, sizeof *self);
     if (!self)
         return fail(-ENOMEM, why, why_size, "out of memory");
-    self->old_ring_fd = -1;
+    self->old_ring_fd = self->epoll_fd = -1;
     libbpf_set_print(on_libbpf_line);
     int rc = kernel_pins_open(&self->pins, config->network.pin_path, why, why_size);
     if (rc == 0)
@@ -245,20 +218,16 @@ void kernel_source_destroy(kernel_source_t **self_p)
     kernel_source_t *self = *self_p;
     if (!self)
         return;
-    size_t page = (size_t) sysconf(_SC_PAGESIZE);
-    for (int i = 0; i < RINGS; i++) {
-        if (self->positions[i].consumer)
-            munmap((void *) self->positions[i].consumer, page);
-        if (self->positions[i].producer)
-            munmap((void *) self->positions[i].producer, page);
-    }
+    for (int i = 0; i < RINGS; i++)
+        kernel_ring_close(&self->rings[i]);
+    if (self->epoll_fd >= 0)
+        close(self->epoll_fd);
     if (self->settings)
         munmap(self->settings, sizeof *self->settings);
     if (self->cpus)
         munmap(self->cpus, (size_t) self->cpu_count * sizeof *self->cpus);
     if (self->ledger)
         munmap(self->ledger, sizeof *self->ledger);
-    ring_buffer__free(self->ring);
     if (self->old_ring_fd >= 0)
         close(self->old_ring_fd);
     ntc_bpf__destroy(self->skeleton);
@@ -271,23 +240,19 @@ uint32_t kernel_source_drain(kernel_source_t *self, uint32_t max, kernel_record_
 {
     assert(self && max > 0 && on_record);
 
-    self->on_record = on_record;
-    self->arg = arg;
-    self->left = max;
-    ring_buffer__consume(self->ring);
-    return max - self->left;
+    uint32_t drained = 0;
+
+    for (int i = 0; i < RINGS && drained < max; i++)
+        drained += kernel_ring_drain(&self->rings[i], max - drained, on_record, arg);
+    return drained;
 }
 
 uint64_t kernel_source_waiting(const kernel_source_t *self)
 {
     uint64_t waiting = 0;
 
-    for (int i = 0; i < RINGS; i++) {
-        if (!self->positions[i].consumer)
-            continue;
-        waiting += __atomic_load_n(self->positions[i].producer, __ATOMIC_ACQUIRE)
-            - __atomic_load_n(self->positions[i].consumer, __ATOMIC_ACQUIRE);
-    }
+    for (int i = 0; i < RINGS; i++)
+        waiting += kernel_ring_waiting(&self->rings[i]);
     return waiting;
 }
 
@@ -362,7 +327,7 @@ void kernel_source_lists_changed(kernel_source_t *self)
 
 int kernel_source_fd(const kernel_source_t *self)
 {
-    return ring_buffer__epoll_fd(self->ring);
+    return self->epoll_fd;
 }
 
 void kernel_source_counters(const kernel_source_t *self, struct ntc_counters *ret_sum)

@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "kernel_contract.h"
+#include "kernel_ring.h"
 
 typedef struct kernel_source kernel_source_t;
 
@@ -33,10 +34,8 @@ void kernel_source_unpin(kernel_source_t *self);
 /* Close our descriptors and set *self_p to NULL.  Does nothing when *self_p is NULL. */
 void kernel_source_destroy(kernel_source_t **self_p);
 
-/* Called once per record; the record is valid only during the call. */
-typedef void kernel_record_fn(const struct packet_record *record, void *arg);
-
-/* Hand on at most `max` records from the ring, oldest first.  Returns how many. */
+/* Hand on at most `max` records from the ring, oldest first, as kernel_ring_drain().  Returns how
+ * many. */
 uint32_t kernel_source_drain(kernel_source_t *self, uint32_t max, kernel_record_fn *on_record,
                              void *arg);
 

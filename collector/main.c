@@ -7,6 +7,7 @@
 #include "collector.h"
 #include "doctor.h"
 #include "flush.h"
+#include "heap_limits.h"
 #include "log.h"
 #include "peer_keys.h"
 #include "stop_signal.h"
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
     struct peer_key_pair pair;
     char why[512];
 
+    heap_limits_set(1);
     log_open("collector");
     int code = command_line_read(&line, argc, argv, &self.config);
     if (code != COMMAND_LINE_GO_ON)

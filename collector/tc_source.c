@@ -46,6 +46,21 @@ static void on_record(const struct packet_record *record, void *arg)
     event_publisher_add(arg, record);
 }
 
+/* Hand on at most `max` records.  Never more at once than fit the open batch: so a batch is sent
+ * when its records are out of the ring, and the next collector does not send them again. */
+static uint32_t drain(tc_source_t *self, event_publisher_t *publisher, uint32_t max)
+{
+    uint32_t total = 0, bite, drained;
+
+    do {
+        uint32_t room = event_publisher_room(publisher);
+        bite = max - total < room ? max - total : room;
+        drained = kernel_source_drain(self->kernel, bite, on_record, publisher);
+        total += drained;
+    } while (drained == bite && total < max);
+    return total;
+}
+
 /* Send what the flow cache holds since before `before_ns`. */
 static void flush_cache(tc_source_t *self, uint64_t before_ns)
 {
@@ -89,7 +104,7 @@ static int pump(void *arg, event_publisher_t *publisher)
         self->flushed_ns = now_ns;
         flush_cache(self, now_ns - FLUSH_AGE_NS);
     }
-    uint32_t drained = kernel_source_drain(self->kernel, SOURCE_BITE, on_record, publisher);
+    uint32_t drained = drain(self, publisher, SOURCE_BITE);
     int most = most_ms(self, publisher);
     int wait_ms = drain_pace_ms(self->ring_bytes, drained * RING_RECORD, now_ns - self->drained_ns,
                                 most);
@@ -112,14 +127,8 @@ static int pump(void *arg, event_publisher_t *publisher)
 static uint32_t drain_all(tc_source_t *self, event_publisher_t *publisher)
 {
     uint64_t left = kernel_source_waiting(self->kernel) / RING_RECORD + 1;
-    uint32_t total = 0, drained;
+    uint32_t total = drain(self, publisher, left < UINT32_MAX ? (uint32_t) left : UINT32_MAX);
 
-    do {
-        uint32_t bite = left < SOURCE_BITE ? (uint32_t) left : SOURCE_BITE;
-        drained = kernel_source_drain(self->kernel, bite, on_record, publisher);
-        total += drained;
-        left -= drained;
-    } while (drained > 0 && left > 0);
     event_publisher_flush(publisher);
     return total;
 }

@@ -3,13 +3,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
-#include <malloc.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "command_line.h"
 #include "gateway.h"
+#include "heap_limits.h"
 #include "http_server.h"
 #include "log.h"
 #include "peer_keys.h"
@@ -51,13 +51,6 @@ static void raise_descriptor_limit(const struct config *config)
         return;
     limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
     setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/* A heap for each of many threads would cost more than it gains; large answers go back at once. */
-static void keep_memory_small(void)
-{
-    mallopt(M_ARENA_MAX, 2);
-    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 }
 
 /* Say where the page is, with addresses that others can use. */
@@ -124,7 +117,7 @@ int main(int argc, char **argv)
         log_error("%s", why);
         return 2;
     }
-    keep_memory_small();
+    heap_limits_set(2);
     raise_descriptor_limit(&self.config);
     if (self.config.server.timezone[0] != '\0')
         setenv("TZ", self.config.server.timezone, 1);

@@ -113,6 +113,8 @@ uint32_t packet_batch_size(const packet_batch_t *self) { return self->size; }
 
 bool packet_batch_is_full(const packet_batch_t *self) { return self->size == self->capacity; }
 
+uint32_t packet_batch_room(const packet_batch_t *self) { return self->capacity - self->size; }
+
 uint64_t packet_batch_packets(const packet_batch_t *self) { return self->sum_packets; }
 
 uint64_t packet_batch_bytes(const packet_batch_t *self) { return self->sum_bytes; }

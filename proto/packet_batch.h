@@ -43,6 +43,7 @@ void packet_batch_clear(packet_batch_t *self);
 
 uint32_t packet_batch_size(const packet_batch_t *self);     /* records held */
 bool packet_batch_is_full(const packet_batch_t *self);
+uint32_t packet_batch_room(const packet_batch_t *self);     /* records until it is full */
 uint64_t packet_batch_packets(const packet_batch_t *self);  /* sum over the records */
 uint64_t packet_batch_bytes(const packet_batch_t *self);
 
