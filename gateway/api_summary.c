@@ -1,14 +1,18 @@
 #include "api_summary.h"
 
+#include <civetweb.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "clock.h"
+#include "collector_health.h"
 #include "collector_totals.h"
 #include "metrics_page.h"
 #include "packet_words.h"
+#include "query_params.h"
 #include "row_json.h"
+#include "table_client.h"
 
 enum {
     SUMMARY_MAX = 4 * 1024 * 1024,      /* 256 collectors with 64 interfaces each */
@@ -134,9 +138,22 @@ static void write_interfaces(struct json_writer *json, const struct collector_st
     json_put_array_end(json);
 }
 
+/* What a collector does beside others: with one it stands at the top already. */
+static void write_share(struct json_writer *json, const struct collector_state *collector)
+{
+    struct collector_totals totals = { 0 };
+
+    collector_totals_add(&totals, collector);
+    write_rates(json, "now", collector->packets_per_second_now, collector->bytes_per_second_now);
+    write_rates(json, "minute", collector->packets_per_second, collector->bytes_per_second);
+    json_put_unsigned(json, "active_ips", collector->active_ips);
+    json_put_unsigned(json, "active_flows", collector->active_flows);
+    write_ledger(json, &totals);
+}
+
 /* `age_s` is that of the snapshot: the aggregator's own figure stands still with it. */
 static void write_collector(struct json_writer *json, const struct collector_state *collector,
-                            double age_s)
+                            double age_s, bool has_others)
 {
     const struct collector_status *status = &collector->status;
     uint64_t up_ns
@@ -150,13 +167,20 @@ static void write_collector(struct json_writer *json, const struct collector_sta
     json_put_string(json, "version", status->version);
     json_put_string(json, "source", status->source);
     json_put_string(json, "state", collector->away ? "away" : "live");
+    collector_health_write(json, "notes", collector_health_notes(collector, age_s));
     json_put_number(json, "age_s", collector->age_s + age_s, 3);
+    json_put_number(json, "idle_s", collector->idle_s + age_s, 3);
+    json_put_number(json, "clock_error_s", (double) collector->clock_error_ns / NS_PER_S, 3);
+    json_put_unsigned(json, "restarts", collector->restarts);
+    json_put_unsigned(json, "returns", collector->returns);
     json_put_number(json, "uptime_s", (double) (up_ns / NS_PER_S), 0);
     write_interfaces(json, status);
     write_list(json, "blacklist", &status->blacklist);
     write_list(json, "whitelist", &status->whitelist);
     json_put_unsigned(json, "list_version", status->list_version);
     row_json_process(json, "process", &status->cost);
+    if (has_others)
+        write_share(json, collector);
     json_put_object_end(json);
 }
 
@@ -164,18 +188,20 @@ static void write_processes(struct json_writer *json, struct gateway *gateway,
                             const struct latest_view *view)
 {
     struct process_cost own = process_cost_read();
+    const struct snapshot *snapshot = view->snapshot;
 
     json_put_array(json, "collectors");
-    for (uint32_t i = 0; i < view->snapshot->collector_count; i++)
-        write_collector(json, &view->snapshot->collectors[i], view->age_s);
+    for (uint32_t i = 0; i < snapshot->collector_count; i++)
+        write_collector(json, &snapshot->collectors[i], view->age_s,
+                        snapshot->collector_count > 1);
     json_put_array_end(json);
     write_unheard(json, view->snapshot);
 
     json_put_object(json, "aggregator");
     json_put_string(json, "state", PEER_STATE_WORDS[view->state]);
     json_put_number(json, "age_s", view->age_s, 3);
-    json_put_string(json, "version", view->snapshot->version);
-    row_json_process(json, "process", &view->snapshot->cost);
+    json_put_string(json, "version", snapshot->version);
+    row_json_process(json, "process", &snapshot->cost);
     json_put_object_end(json);
 
     json_put_object(json, "gateway");
@@ -186,36 +212,63 @@ static void write_processes(struct json_writer *json, struct gateway *gateway,
     json_put_object_end(json);
 }
 
-int api_summary_get(struct http_exchange *exchange, int unused)
+/* Answer with `shown`, a snapshot of all collectors or of one; the processes and tables are those
+ * of `view`.  `collector` is the one asked for, "" = all. */
+static int reply_summary(struct http_exchange *exchange, const struct snapshot *shown,
+                         const struct latest_view *view, const char *collector)
 {
     struct gateway *gateway = exchange->gateway;
-    uint64_t now_ns = clock_monotonic_ns();
-    struct latest_view view = latest_take(gateway->latest, now_ns);
-    const struct snapshot *snapshot = view.snapshot;
     struct text_buffer text = text_buffer_of(SUMMARY_MAX);
     struct json_writer json = json_writer_of(&text);
     struct collector_totals totals = { 0 };
+    uint64_t up_ns = clock_monotonic_ns() - gateway->started_ns;
 
-    (void) unused;
-    for (uint32_t i = 0; i < snapshot->collector_count; i++)
-        collector_totals_add(&totals, &snapshot->collectors[i]);
+    for (uint32_t i = 0; i < shown->collector_count; i++)
+        collector_totals_add(&totals, &shown->collectors[i]);
     json_put_object(&json, NULL);
     json_put_time(&json, "time", clock_wall_ns());
     json_put_string(&json, "version", NTC_VERSION);
-    json_put_number(&json, "uptime_s", (double) ((now_ns - gateway->started_ns) / NS_PER_S), 0);
+    json_put_number(&json, "uptime_s", (double) (up_ns / NS_PER_S), 0);
     json_put_string(&json, "timezone", gateway->timezone);
-    write_rates(&json, "now", snapshot->packets_per_second_now, snapshot->bytes_per_second_now);
-    write_rates(&json, "minute", snapshot->packets_per_second, snapshot->bytes_per_second);
-    json_put_unsigned(&json, "active_ips", snapshot->active_ips);
-    json_put_unsigned(&json, "active_flows", snapshot->active_flows);
+    if (collector[0] != '\0')
+        json_put_string(&json, "collector", collector);
+    write_rates(&json, "now", shown->packets_per_second_now, shown->bytes_per_second_now);
+    write_rates(&json, "minute", shown->packets_per_second, shown->bytes_per_second);
+    json_put_unsigned(&json, "active_ips", shown->active_ips);
+    json_put_unsigned(&json, "active_flows", shown->active_flows);
     write_totals(&json, &totals);
     write_ledger(&json, &totals);
-    write_tops(&json, snapshot);
-    write_tables(&json, snapshot);
-    write_processes(&json, gateway, &view);
+    write_tops(&json, shown);
+    write_tables(&json, view->snapshot);
+    write_processes(&json, gateway, view);
     json_put_object_end(&json);
-    latest_release(&view);
     return http_reply_json(exchange, 200, &text);
+}
+
+int api_summary_get(struct http_exchange *exchange, int unused)
+{
+    static const char *const KNOWN[] = { "collector", NULL };
+    struct table_query query = { .table = QUERY_SUMMARY, .limit = 1 };
+    struct table_page page = { 0 };
+    struct query_params params;
+    char why[QUERY_WHY_SIZE];
+    int status = 200;
+
+    (void) unused;
+    if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
+        || query_params_ascii(&params, "collector", query.collector_id,
+                              sizeof query.collector_id, why) < 0)
+        return http_reply_error(exchange, 400, NULL, "%s", why);
+    if (query.collector_id[0] != '\0')
+        status = table_client_fetch(exchange, &query, &page);
+    if (status != 200)
+        return status;
+    struct latest_view view = latest_take(exchange->gateway->latest, clock_monotonic_ns());
+    status = reply_summary(exchange, page.summary ? page.summary : view.snapshot, &view,
+                           query.collector_id);
+    latest_release(&view);
+    table_page_clear(&page);
+    return status;
 }
 
 int api_summary_metrics(struct http_exchange *exchange, int unused)

@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "event_filter.h"
 #include "row_json.h"
-#include "table_query.h"
+#include "table_client.h"
 
 enum {
     DEFAULT_LIMIT = 100,
@@ -77,33 +77,7 @@ static void take_filter(struct table_query *query, const struct event_filter *fi
     query->group = filter->group;
     query->action = filter->action;
     query->direction = filter->direction;
-}
-
-/* Ask the aggregator.  Returns 200 with a page the caller clears, or the status answered. */
-static int fetch(struct http_exchange *exchange, struct table_query *query, struct table_page *page)
-{
-    uint8_t *question = NULL, *answer = NULL;
-    size_t size, answer_size;
-
-    query->request_id = bus_client_request_id();
-    int rc = table_query_encode(query, &question, &size);
-    if (rc == 0)
-        rc = bus_client_call(exchange->gateway->queries, question, size, &answer, &answer_size);
-    if (rc == 0)
-        rc = table_page_decode(page, answer, answer_size);
-    free(question);
-    free(answer);
-    if (rc == -EBADMSG || rc == -ENOMEM)
-        return http_reply_error(exchange, 500, NULL,
-                                "the aggregator's answer cannot be understood");
-    if (rc < 0)
-        return http_reply_away(exchange,
-                               "the aggregator does not answer: is ntc-aggregator running?");
-    if (page->error[0] == '\0')
-        return 200;
-    http_reply_error(exchange, 400, NULL, "%s", page->error);
-    table_page_clear(page);
-    return 400;
+    strcpy(query->collector_id, filter->collector);
 }
 
 static void begin_page(struct json_writer *json, const struct table_page *page)
@@ -130,7 +104,7 @@ int api_tables_flows(struct http_exchange *exchange, int unused)
         || event_filter_parse(&filter, &params, why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
     take_filter(&query, &filter);
-    int status = fetch(exchange, &query, &page);
+    int status = table_client_fetch(exchange, &query, &page);
     if (status != 200)
         return status;
 
@@ -150,7 +124,8 @@ int api_tables_flows(struct http_exchange *exchange, int unused)
 
 int api_tables_addresses(struct http_exchange *exchange, int unused)
 {
-    static const char *const KNOWN[] = { "limit", "offset", "sort", "order", "ip", NULL };
+    static const char *const KNOWN[] = { "limit", "offset", "sort", "order", "ip",
+                                         "collector", NULL };
     struct table_query query = { .table = QUERY_ADDRESSES };
     struct query_params params;
     struct event_filter filter;
@@ -164,7 +139,7 @@ int api_tables_addresses(struct http_exchange *exchange, int unused)
         || event_filter_parse(&filter, &params, why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
     take_filter(&query, &filter);
-    int status = fetch(exchange, &query, &page);
+    int status = table_client_fetch(exchange, &query, &page);
     if (status != 200)
         return status;
 
@@ -191,7 +166,7 @@ static void write_column(struct json_writer *json, const char *key, const uint64
 
 int api_tables_history(struct http_exchange *exchange, int unused)
 {
-    static const char *const KNOWN[] = { "seconds", NULL };
+    static const char *const KNOWN[] = { "seconds", "collector", NULL };
     struct table_query query = { .table = QUERY_HISTORY, .limit = 1 };
     struct query_params params;
     struct table_page page;
@@ -199,10 +174,12 @@ int api_tables_history(struct http_exchange *exchange, int unused)
 
     (void) unused;
     if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
+        || query_params_ascii(&params, "collector", query.collector_id,
+                              sizeof query.collector_id, why) < 0
         || query_params_number(&params, "seconds", 1, HISTORY_MAX_S, HISTORY_MAX_S, &query.seconds,
                                why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
-    int status = fetch(exchange, &query, &page);
+    int status = table_client_fetch(exchange, &query, &page);
     if (status != 200)
         return status;
 

@@ -161,7 +161,8 @@ unsigned event_feed_add(event_feed_t *self, const struct packet_view *view)
     uint64_t missing
         = collector ? missing_before(collector, &view->header, view->size) : view->size;
     for (unsigned i = 0; i < FEED_CHANNELS; i++) {
-        if (self->channels[i].readers == 0)
+        if (self->channels[i].readers == 0
+            || !event_filter_wants(&self->channels[i].filter, view->header.collector_id))
             continue;
         self->channels[i].gaps += missing;
         heads[open_count] = self->channels[i].head;

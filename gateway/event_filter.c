@@ -27,6 +27,8 @@ int event_filter_parse(struct event_filter *ret_filter, const struct query_param
     int group, action, direction;
 
     if ((ip && parse_prefix(&filter, ip, why) < 0)
+        || query_params_ascii(params, "collector", filter.collector, sizeof filter.collector, why)
+               < 0
         || query_params_number(params, "port", 1, 65535, 0, &port, why) < 0
         || query_params_word(params, "proto", PACKET_GROUP_WORDS, PACKET_GROUPS, &group, why) < 0
         || query_params_word(params, "action", PACKET_ACTION_WORDS, PACKET_ACTIONS, &action, why)
@@ -43,6 +45,11 @@ int event_filter_parse(struct event_filter *ret_filter, const struct query_param
     return 0;
 }
 
+bool event_filter_wants(const struct event_filter *self, const char *collector)
+{
+    return self->collector[0] == '\0' || strcmp(self->collector, collector) == 0;
+}
+
 bool event_filter_matches(const struct event_filter *self, const struct packet_record *record)
 {
     return (self->action == 0 || self->action == 1 + record->action)
@@ -57,5 +64,6 @@ bool event_filter_equal(const struct event_filter *a, const struct event_filter 
 {
     return a->has_prefix == b->has_prefix && a->port == b->port && a->group == b->group
            && a->action == b->action && a->direction == b->direction
+           && strcmp(a->collector, b->collector) == 0
            && (!a->has_prefix || ip_prefix_compare(&a->prefix, &b->prefix) == 0);
 }

@@ -61,13 +61,12 @@ static char *put_time(char *end, int64_t unix_ns, struct event_clock *clock)
     return end + 12;
 }
 
-/* Interface names are any bytes but "/" and white space. */
-static char *put_interface(char *end, const char *interface, uint32_t ifindex)
+/* Append at most `size` bytes of a name.  Those of interfaces are any bytes but "/" and white
+ * space. */
+static char *put_name(char *end, const char *name, size_t size)
 {
-    if (!interface)
-        return put_number(PUT(end, "if"), ifindex);
-    for (size_t i = 0; i < 15 && interface[i] != '\0'; i++) {
-        unsigned char c = (unsigned char) interface[i];
+    for (size_t i = 0; i < size && name[i] != '\0'; i++) {
+        unsigned char c = (unsigned char) name[i];
         if (c == '"' || c == '\\')
             *end++ = '\\';
         *end++ = c < 0x20 || c >= 0x7f ? '?' : (char) c;
@@ -76,7 +75,7 @@ static char *put_interface(char *end, const char *interface, uint32_t ifindex)
 }
 
 size_t event_json_format(const struct shown_event *event, const char *interface,
-                         struct event_clock *clock, char *text)
+                         const char *collector, struct event_clock *clock, char *text)
 {
     const struct packet_record *record = &event->record;
     char flags[TCP_FLAGS_TEXT_SIZE];
@@ -99,7 +98,10 @@ size_t event_json_format(const struct shown_event *event, const char *interface,
     end = put_number(PUT(end, ",\"pkt_size\":"), record->bytes);
     end = put_number(PUT(end, ",\"packets\":"), record->packets);
     end = put_text(PUT(end, ",\"tcp_flags\":\""), flags);
-    end = put_interface(PUT(end, "\",\"interface\":\""), interface, record->ifindex);
+    end = PUT(end, "\",\"interface\":\"");
+    end = interface ? put_name(end, interface, 15) : put_number(PUT(end, "if"), record->ifindex);
+    if (collector)
+        end = put_name(PUT(end, "\",\"collector\":\""), collector, COLLECTOR_ID_SIZE - 1);
     end = PUT(end, "\"}\n\n");
     return (size_t) (end - text);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "collector_totals.h"
 #include "ip_addr.h"
 #include "packet_words.h"
@@ -213,12 +214,56 @@ static void write_lists(struct page *self)
     }
 }
 
+static double clock_error_of(const struct collector_state *state)
+{
+    return (double) state->clock_error_ns / NS_PER_S;
+}
+
+static double rival_of(const struct collector_state *state) { return state->has_rival; }
+static double idle_of(const struct collector_state *state) { return state->idle_s; }
+static double restarts_of(const struct collector_state *state) { return state->restarts; }
+
+static void write_state(struct page *self, const char *name, const char *type, const char *help,
+                        double (*value_of)(const struct collector_state *state))
+{
+    family(self, name, type, help);
+    for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
+        put_real(self, name, (int) c, NO_LABELS, value_of(&self->snapshot->collectors[c]));
+}
+
+static bool has_rival(const struct snapshot *snapshot)
+{
+    for (uint32_t c = 0; c < snapshot->collector_count; c++)
+        if (snapshot->collectors[c].has_rival)
+            return true;
+    return false;
+}
+
+/* What tells the states of collectors apart; the room of a page with one is for what it needs. */
+static void write_states(struct page *self)
+{
+    bool has_several = self->snapshot->collector_count > 1;
+
+    write_state(self, "ntc_collector_clock_error_seconds", "gauge",
+                "Wall clock of the collector less that of the aggregator.", clock_error_of);
+    if (has_several || has_rival(self->snapshot))
+        write_state(self, "ntc_collector_rival", "gauge", "1 while another process uses its id.",
+                    rival_of);
+    if (!has_several)
+        return;
+    write_state(self, "ntc_collector_idle_seconds", "gauge", "Seconds since it counted a packet.",
+                idle_of);
+    write_state(self, "ntc_collector_restarts_total", "counter",
+                "Restarts of the collector that the aggregator saw.", restarts_of);
+}
+
 static void write_collectors(struct page *self)
 {
     family(self, "ntc_collector_up", "gauge", "1 while the aggregator hears the collector.");
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
         put_whole(self, "ntc_collector_up", (int) c, NO_LABELS,
                   !self->snapshot->collectors[c].away);
+    write_states(self);
     write_interfaces(self);
     write_lists(self);
 }
@@ -262,11 +307,14 @@ static void write_top(struct page *self, const char *name, const char *type, con
     }
 }
 
-/* Ten rows of each list, or less when everything else on the page has taken the room. */
+/* Ten rows of each list, or less when everything else on the page of one collector has taken the
+ * room. */
 static uint32_t count_rows(const struct page *self)
 {
     int lines = 0;
 
+    if (self->snapshot->collector_count > 1)
+        return SNAPSHOT_TOP;
     for (size_t i = 0; i < self->text->size; i++)
         lines += self->text->data[i] == '\n';
     int rows = (MAX_LINES - lines) / TOP_LISTS - 2;     /* HELP and TYPE */

@@ -148,6 +148,21 @@ int query_params_number(const struct query_params *self, const char *name, uint3
     return 0;
 }
 
+int query_params_ascii(const struct query_params *self, const char *name, char *text, size_t size,
+                       char why[QUERY_WHY_SIZE])
+{
+    const char *value = query_params_get(self, name);
+
+    text[0] = '\0';
+    for (const char *c = value; c && *c != '\0'; c++)
+        if (*c < ' ' || *c > '~' || (size_t) (c - value) + 1 >= size)
+            return refuse(why, "%s: \"%.40s\" cannot be: write at most %zu ASCII characters", name,
+                          value, size - 1);
+    if (value)
+        strcpy(text, value);
+    return 0;
+}
+
 int query_params_word(const struct query_params *self, const char *name, const char *const *words,
                       int word_count, int *ret_index, char why[QUERY_WHY_SIZE])
 {

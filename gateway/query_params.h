@@ -40,4 +40,9 @@ int query_params_number(const struct query_params *self, const char *name, uint3
 int query_params_word(const struct query_params *self, const char *name, const char *const *words,
                       int word_count, int *ret_index, char why[QUERY_WHY_SIZE]);
 
+/* Read printable ASCII into `text` of `size` bytes; "" when it is absent.
+ * Returns 0, or -EINVAL with a sentence in `why`. */
+int query_params_ascii(const struct query_params *self, const char *name, char *text, size_t size,
+                       char why[QUERY_WHY_SIZE]);
+
 #endif

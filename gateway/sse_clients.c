@@ -180,17 +180,20 @@ static void format_page(sse_clients_t *self, const struct snapshot *snapshot)
     struct page_text *page = self->page;
     const struct shown_event *named = NULL;     /* whose interface `name` is */
     const char *name = NULL;
+    bool has_several = snapshot->collector_count > 1;
 
     page->offsets[0] = 0;
     for (uint32_t i = 0; i < page->page.count; i++) {
         const struct shown_event *event = &page->page.events[i];
+        const char *collector = event_feed_collector(self->feed, event->collector);
         if (!named || named->record.ifindex != event->record.ifindex
             || named->collector != event->collector)
-            name = row_json_interface(snapshot, event_feed_collector(self->feed, event->collector),
-                                      event->record.ifindex);
+            name = row_json_interface(snapshot, collector, event->record.ifindex);
         named = event;
         page->offsets[i + 1] = page->offsets[i]
-                               + (uint32_t) event_json_format(event, name, &self->clock,
+                               + (uint32_t) event_json_format(event, name,
+                                                              has_several ? collector : NULL,
+                                                              &self->clock,
                                                               page->text + page->offsets[i]);
     }
 }

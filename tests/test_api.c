@@ -596,10 +596,13 @@ START_TEST(readiness_names_who_is_missing)
     snapshot->collectors[1].away = true;
     rig_publish_snapshot(&rig, snapshot);
     rig_wait_snapshot(&rig, 2);
-    answers(rig_get(&rig, "/readyz"), 503, "{\"ok\":false,\"missing\":[\"collector\"]}");
+    answers(rig_get(&rig, "/readyz"), 503,
+            "{\"ok\":false,\"missing\":[\"collector\"],\"collectors\":["
+            "{\"id\":\"c0\",\"state\":\"live\",\"notes\":[]},"
+            "{\"id\":\"c1\",\"state\":\"away\",\"notes\":[]}]}");
     rig_publish_snapshot(&rig, with_unheard(full_snapshot(3)));
     rig_wait_snapshot(&rig, 3);
-    answers(rig_get(&rig, "/readyz"), 503, "{\"ok\":false,\"missing\":[\"collector\"]}");
+    answers(rig_get(&rig, "/readyz"), 503, "\"unheard\":[\"tcp://pi4:7386\"]}");
     answers(rig_get(&rig, "/api/summary"), 200, "\"unheard\":[{\"endpoint\":\"tcp://pi4:7386\","
             "\"problem\":\"it refuses our key\"}]");
 }

@@ -53,6 +53,22 @@ static struct event_filter of_host(uint8_t host)
     return filter;
 }
 
+START_TEST(a_reader_of_one_collector_gets_and_misses_nothing_of_others)
+{
+    struct event_filter filter = { .collector = "there" };
+    struct feed_place place = join(&filter);
+
+    ck_assert_uint_eq(add_of("here", 1, 1, 5, 1), 0);
+    ck_assert_uint_eq(add_of("here", 1, 100, 5, 1), 0);     /* some are missing before these */
+    ck_assert_uint_eq(add_of("there", 1, 1, 3, 1), 1);
+    event_feed_read(feed, place.channel, place.position, &page);
+    ck_assert_uint_eq(page.count, 3);
+    ck_assert_uint_eq(page.gaps, place.gaps);
+    ck_assert_str_eq(event_feed_collector(feed, page.events[0].collector), "there");
+    event_feed_leave(feed, place.channel);
+}
+END_TEST
+
 START_TEST(readers_get_what_comes_after_they_joined)
 {
     ck_assert_uint_eq(add(1, 10, 1), 0);
@@ -177,6 +193,7 @@ int main(void)
     TCase *tcase = tcase_create("channels");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_reader_of_one_collector_gets_and_misses_nothing_of_others);
     tcase_add_test(tcase, readers_get_what_comes_after_they_joined);
     tcase_add_test(tcase, a_quiet_filter_loses_nothing_to_a_busy_one);
     tcase_add_test(tcase, gaps_on_the_bus_are_counted_per_collector);

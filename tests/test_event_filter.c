@@ -54,8 +54,21 @@ START_TEST(all_conditions_must_hold)
 }
 END_TEST
 
+START_TEST(one_collector_or_any)
+{
+    struct event_filter any, one;
+
+    ck_assert_int_eq(parse("", &any), 0);
+    ck_assert_int_eq(parse("collector=pi1", &one), 0);
+    ck_assert(event_filter_wants(&any, "pi1") && event_filter_wants(&any, "pi2"));
+    ck_assert(event_filter_wants(&one, "pi1") && !event_filter_wants(&one, "pi2"));
+    ck_assert(!event_filter_equal(&any, &one));
+}
+END_TEST
+
 static const struct { const char *query, *says; } BAD[] = {
     { "ip=192.0.2.1/24", "ip: " }, { "ip=host", "ip: \"host\" is no IP address" },
+    { "collector=%C3%A4", "at most 63 ASCII characters" },
     { "port=http", "port: " }, { "proto=sctp", "TCP, UDP, ICMP, OTHER" },
     { "action=block", "PASS, DROP, SKIP, SSH" }, { "direction=in", "INGRESS, EGRESS" },
 };
@@ -88,6 +101,7 @@ int main(void)
     Suite *suite = suite_create("event_filter");
     TCase *tcase = tcase_create("filter");
 
+    tcase_add_test(tcase, one_collector_or_any);
     tcase_add_loop_test(tcase, all_conditions_must_hold, 0, sizeof CASES / sizeof CASES[0]);
     tcase_add_loop_test(tcase, bad_values_are_refused_with_a_sentence, 0,
                         sizeof BAD / sizeof BAD[0]);

@@ -38,7 +38,7 @@ static struct shown_event an_event(void)
 
 static const char *format(const struct shown_event *event, const char *interface)
 {
-    text[event_json_format(event, interface, &event_clock, text)] = '\0';
+    text[event_json_format(event, interface, NULL, &event_clock, text)] = '\0';
     return text;
 }
 
@@ -53,6 +53,15 @@ START_TEST(an_event_is_one_data_line_with_its_number)
                      "\"proto\":\"TCP\",\"action\":\"PASS\",\"direction\":\"INGRESS\","
                      "\"ip_version\":4,\"pkt_size\":60,\"packets\":1,\"tcp_flags\":\"SYN\","
                      "\"interface\":\"eth0\"}\n\n");
+}
+END_TEST
+
+START_TEST(the_collector_is_named_when_there_are_several)
+{
+    struct shown_event event = an_event();
+
+    text[event_json_format(&event, "eth0", "o\"ther", &event_clock, text)] = '\0';
+    ck_assert_ptr_nonnull(strstr(text, "\"interface\":\"eth0\",\"collector\":\"o\\\"ther\"}\n\n"));
 }
 END_TEST
 
@@ -97,12 +106,14 @@ START_TEST(random_records_make_valid_events)
     srandom((unsigned) _i);
     for (int n = 0; n < 500; n++) {
         struct shown_event event;
-        char name[16];
+        char name[16], id[COLLECTOR_ID_SIZE] = "";
         random_bytes(&event, sizeof event);
         random_bytes(name, sizeof name);
         event.seq >>= 1;            /* the parser's integers are signed */
         event.record.bytes >>= 1;
-        size_t size = event_json_format(&event, _i % 2 ? name : NULL, &event_clock, text);
+        memset(id, n % 3 ? '"' : 'x', sizeof id - 1);
+        size_t size = event_json_format(&event, _i % 2 ? name : NULL, n % 2 ? id : NULL,
+                                        &event_clock, text);
         ck_assert_uint_le(size, EVENT_TEXT_MAX);
         text[size] = '\0';
         const char *data = strstr(text, "\ndata: ");
@@ -111,7 +122,7 @@ START_TEST(random_records_make_valid_events)
         ck_assert_ptr_eq(strchr(data + 1, '\n'), text + size - 2);
         json_t *parsed = json_loads(data + 7, JSON_REJECT_DUPLICATES, NULL);
         ck_assert_msg(parsed != NULL, "%s", data);
-        ck_assert_uint_eq(json_object_size(parsed), 14);
+        ck_assert_uint_eq(json_object_size(parsed), 14u + n % 2);
         json_decref(parsed);
     }
 }
@@ -124,6 +135,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, an_event_is_one_data_line_with_its_number);
+    tcase_add_test(tcase, the_collector_is_named_when_there_are_several);
     tcase_add_test(tcase, unknown_interfaces_are_numbers_and_odd_names_are_escaped);
     tcase_add_test(tcase, the_time_follows_the_second_and_the_zone);
     tcase_add_test(tcase, all_flags_have_names);

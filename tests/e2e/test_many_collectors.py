@@ -1,10 +1,12 @@
 """Several collectors, one aggregator and one gateway."""
 
 import os
+import signal
+import time
 
 import pytest
 
-from conftest import Ntc, Process, wait_until
+from conftest import FakeCollector, Ntc, Process, Record, wait_until
 
 IDS = ("pi1", "pi2", "pi3")
 
@@ -151,3 +153,202 @@ def test_a_collector_is_found_by_its_name_wherever_it_is(many):
         return answer.status == 200
     wait_until(add, "pi1 is found at its new place")
     assert many.standing() == {"192.0.2.1": ["pi2"], "192.0.2.2": ["pi1"]}
+
+
+# ---- what belongs to whom
+
+
+def collectors_of(ntc):
+    return {one["id"]: one for one in ntc.get("/api/summary").json()["collectors"]}
+
+
+def test_everything_can_be_seen_by_collector_and_in_sum(many):
+    many.start_many()
+
+    def flowing():
+        seen = collectors_of(many)
+        return len(seen) == 3 and all(one["active_flows"] > 5 for one in seen.values())
+    wait_until(flowing, "all have flows")
+
+    assert {flow["collector"] for flow in many.flows()} == set(IDS)
+    assert {flow["collector"] for flow in many.flows(collector="pi2")} == {"pi2"}
+    alone = many.get("/api/summary?collector=pi2").json()
+    assert alone["collector"] == "pi2" and 0 < alone["active_flows"]
+    assert {flow["collector"] for flow in alone["top_flows"]} == {"pi2"}
+    assert alone["ledger"]["difference_packets"] == 0
+    assert {one["id"] for one in alone["collectors"]} == set(IDS)
+    everything = many.get("/api/summary").json()
+    assert "collector" not in everything
+    counted = [one["ledger"]["counted_packets"] for one in everything["collectors"]]
+    assert sum(counted) == everything["ledger"]["counted_packets"] and min(counted) > 0
+
+    # all three make the same traffic, so an address that one has seen the others see, too
+    def packets(**query):
+        query = "&".join(f"{key}={value}" for key, value in {"limit": 1000, **query}.items())
+        return {row["ip"]: row["packets"] for row in many.get(f"/api/ips?{query}").json()["ips"]}
+    one = packets(collector="pi1")
+    together = packets()
+    assert one and all(together[ip] >= count for ip, count in one.items())
+
+    def histories():
+        parts = [sum(many.get(f"/api/history?seconds=60&collector={collector}")
+                     .json()["series"]["tcp"]["packets"]) for collector in IDS]
+        return min(parts) > 0
+    wait_until(histories, "each has a history")
+
+    for path in ("/api/summary", "/api/flows", "/api/ips", "/api/history", "/events"):
+        answer = many.get(f"{path}?collector=attic")
+        assert answer.status == 404 and '\\"attic\\"' in answer.text, path
+        assert many.get(f"{path}?collector=" + "x" * 64).status == 400, path
+
+    with many.watch("collector=pi3") as stream:
+        assert {stream.next()["collector"] for _ in range(50)} == {"pi3"}
+    with many.watch() as stream:
+        seen = set()
+        for _ in range(2000):
+            seen.add(stream.next()["collector"])
+            if len(seen) == 3:
+                break
+        assert seen == set(IDS)
+
+
+def test_one_collector_looks_as_if_there_could_be_no_other(mock_ntc):
+    mock_ntc.start_all("--mock")
+    assert mock_ntc.get("/readyz").json() == {"ok": True}
+    only, = mock_ntc.get("/api/summary").json()["collectors"]
+    assert "ledger" not in only and "now" not in only and only["state"] == "live"
+    assert "collector=" not in mock_ntc.get("/metrics").text
+    mock_ntc.block("192.0.2.1")
+    assert "collectors" not in mock_ntc.get("/blacklist").json()[0]
+    with mock_ntc.watch() as stream:
+        assert "collector" not in stream.next()
+    assert mock_ntc.get("/api/flows?collector=test").json()["total"] \
+        <= mock_ntc.get("/api/flows").json()["total"]
+
+
+# ---- states
+
+
+@pytest.fixture
+def played():
+    """An aggregator and a gateway that listen to two collectors, both played by the test."""
+    made = ManyNtc(("pi1", "pi2"))
+    fakes = []
+    for number, collector in enumerate(("pi1", "pi2")):
+        os.mkdir(made.folder_of(collector))
+        fakes.append(FakeCollector(made.folder_of(collector), collector_id=collector,
+                                   boot_id=100 + number))
+    made.fakes = fakes
+    made.start("aggregator")
+    for fake in fakes:
+        fake.wait_subscribed()
+    made.start("gateway")
+    yield made
+    for fake in fakes:
+        fake.close()
+    made.close()
+
+
+def tell(fake, packets=0):
+    """A status of now, as a real collector sends it."""
+    fake.clock_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    if packets:
+        fake.publish([Record()] * packets)
+    fake.status()
+
+
+def state_of(ntc, collector):
+    """(state, notes) as /readyz and the summary tell it."""
+    ready = {one["id"]: (one["state"], one["notes"])
+             for one in ntc.get("/readyz").json().get("collectors", [])}
+    return ready.get(collector)
+
+
+def wait_state(ntc, collector, state, notes, packets=(1, 1), timeout=30):
+    """Both talk each half second, with that many packets (None: silent), until `collector` is so."""
+    def arrived():
+        for fake, count in zip(ntc.fakes, packets):
+            if count is not None:
+                tell(fake, count)
+        time.sleep(0.25)
+        return state_of(ntc, collector) == (state, notes)
+    wait_until(arrived, f"{collector} is {state} {notes}, not {state_of(ntc, collector)}", timeout)
+
+
+def test_states_of_collectors_are_told_apart(played):
+    pi1, pi2 = played.fakes
+    wait_state(played, "pi1", "live", [])
+    wait_state(played, "pi2", "live", [])
+    assert played.get("/readyz").status == 200
+
+    wait_state(played, "pi2", "live", ["idle"], packets=(1, 0))     # heard, but no packets
+    assert played.get("/readyz").status == 200
+    assert state_of(played, "pi1") == ("live", [])
+    wait_state(played, "pi2", "live", [])
+
+    wait_state(played, "pi2", "away", [], packets=(1, None))
+    answer = played.get("/readyz")
+    assert answer.status == 503 and answer.json()["missing"] == ["collector"]
+    assert played.metrics()['ntc_collector_up{collector="pi2"}'] == 0
+    wait_state(played, "pi2", "live", ["returned"])
+    assert played.get("/readyz").status == 200
+
+    pi2.begin(0x777)
+    wait_state(played, "pi2", "live", ["restarted", "returned"])
+    assert collectors_of(played)["pi2"]["restarts"] == 1
+    assert collectors_of(played)["pi2"]["returns"] == 1
+
+    pi1.wall_offset_ns += 3600 * 10**9
+    wait_state(played, "pi1", "live", ["clock"])
+    assert collectors_of(played)["pi1"]["clock_error_s"] == pytest.approx(3600, abs=3)
+    assert played.metrics()['ntc_collector_clock_error_seconds{collector="pi1"}'] \
+        == pytest.approx(3600, abs=3)
+    pi1.wall_offset_ns -= 3600 * 10**9
+    wait_state(played, "pi1", "live", [])
+
+
+def test_a_rival_is_told_and_refused_and_forgotten(played):
+    """Two processes use one id: one is heard, the other refused and told of."""
+    pi1, pi2 = played.fakes
+    wait_state(played, "pi1", "live", [])
+    pi2.collector_id = "pi1"
+    wait_state(played, "pi1", "live", ["restarted", "rival"])
+    assert played.metrics()['ntc_collector_rival{collector="pi1"}'] == 1
+    assert "two collectors call themselves" in played.processes["aggregator"].log()
+    for _ in range(10):
+        tell(pi1, 3)
+        tell(pi2, 3)
+    assert collectors_of(played)["pi1"]["ledger"]["difference_packets"] == 0
+    pi2.collector_id = "pi2"
+    wait_state(played, "pi1", "live", ["restarted"], timeout=40)
+    wait_state(played, "pi2", "live", [])
+
+
+def test_a_collector_that_is_killed_and_started_again(many):
+    many.start_many()
+    many.processes["pi2"].stop(signal.SIGKILL)
+    wait_until(lambda: state_of(many, "pi2") == ("away", []), "pi2 is away")
+    assert state_of(many, "pi1") == ("live", []) and state_of(many, "pi3") == ("live", [])
+    many.start_collector("pi2")
+    wait_until(lambda: state_of(many, "pi2") == ("live", ["restarted", "returned"]),
+               f"pi2 is back: {state_of(many, 'pi2')}")
+    assert many.get("/readyz").status == 200
+    many.processes["pi3"].popen.send_signal(signal.SIGSTOP)
+    wait_until(lambda: state_of(many, "pi3") == ("away", []), "pi3 is away")
+    many.processes["pi3"].popen.send_signal(signal.SIGCONT)
+    wait_until(lambda: state_of(many, "pi3") == ("live", ["returned"]), "pi3 is back")
+    summary = many.get("/api/summary").json()
+    assert all(one["ledger"]["difference_packets"] == 0 for one in summary["collectors"])
+
+
+def test_a_collector_that_was_never_heard_is_missing(many):
+    many.start_collector("pi1")
+    many.start_collector("pi2")
+    many.start("aggregator")
+    many.start("gateway")
+    answer = wait_until(lambda: (lambda a: a if len(a.json().get("collectors", [])) == 2 else None)(
+        many.get("/readyz")), "two are heard")
+    assert answer.status == 503 and answer.json()["unheard"] == [many.events_of("pi3")]
+    many.start_collector("pi3")
+    many.wait_ready()
+    assert "unheard" not in many.get("/readyz").json()
