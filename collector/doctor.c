@@ -18,6 +18,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "client_keys.h"
 #include "kernel_contract.h"
 #include "ntc.skel.h"
 #include "tc_attachment.h"
@@ -342,6 +343,57 @@ static void examine_port(struct doctor *self)
         close(fd);
 }
 
+static void on_bad_file(const char *sentence, void *arg)
+{
+    struct doctor *self = arg;
+
+    tell(self, NOTE, "keys", "%s", sentence);
+}
+
+/* The keys of those who may connect to us. */
+static void examine_clients(struct doctor *self)
+{
+    const struct config *config = self->config;
+    client_keys_t *clients = client_keys_new(config->bus.keys);
+
+    if (config->bus.listen[0] != '\0' && clients) {
+        client_keys_refresh(clients, on_bad_file, self);
+        unsigned count = client_keys_size(clients);
+        tell(self, count > 0 ? GOOD : NOTE, "keys", "%u host%s may connect to %s%s%s", count,
+             count == 1 ? "" : "s", config->bus.listen,
+             count > 0 ? "" : ": put the public.key of each into NAME.key in ",
+             count > 0 ? "" : config->bus.keys);
+    }
+    client_keys_destroy(&clients);
+}
+
+/* What encrypted connections to or from other hosts need. */
+static void examine_keys(struct doctor *self)
+{
+    const struct config *config = self->config;
+    struct peer_key_pair own;
+    struct peer_key key;
+    char why[512];
+
+    if (config->bus.listen[0] != '\0' || peer_keys_check(config, why, sizeof why) != 0) {
+        if (peer_keys_read_own(config->bus.keys, &own, why, sizeof why) == 0)
+            tell(self, GOOD, "keys", "this host has a pair in %s", config->bus.keys);
+        else
+            tell(self, BAD, "keys", "%s", why);
+        explicit_bzero(&own, sizeof own);
+    }
+    for (uint32_t i = 0; i < config->bus.collectors.size; i++) {
+        const char *endpoint = config->bus.collectors.items[i];
+        if (strncmp(endpoint, "tcp://", 6) != 0)
+            continue;
+        if (peer_keys_read_collector(config->bus.keys, endpoint, &key, why, sizeof why) == 0)
+            tell(self, GOOD, "keys", "that of %s is known", endpoint);
+        else
+            tell(self, BAD, "keys", "%s: %s", endpoint, why);
+    }
+    examine_clients(self);
+}
+
 static void examine_timezone(struct doctor *self)
 {
     const char *zone = self->config->server.timezone;
@@ -372,6 +424,7 @@ unsigned doctor_examine(const struct config *config, FILE *file)
     examine_bpffs(&self);
     examine_interfaces(&self);
     examine_port(&self);
+    examine_keys(&self);
     examine_timezone(&self);
     examine_disk(&self);
     if (self.bad == 0)

@@ -88,6 +88,7 @@ grep -q '^VERSION_ID="12"' /etc/os-release || units=usr/lib/systemd/system
 install -d "$root/$units"
 install -m 0644 deploy/systemd/*.service deploy/systemd/*.target deploy/systemd/*.mount \
     "$root/$units/"
+install -m 0644 deploy/systemd/remote.conf "$root/usr/share/ntc/remote.conf"
 install -m 0644 deploy/systemd/ntc.sysusers "$root/usr/lib/sysusers.d/ntc.conf"
 install -m 0644 deploy/systemd/ntc.tmpfiles "$root/usr/lib/tmpfiles.d/ntc.conf"
 install -m 0644 deploy/systemd/ntc.modules-load "$root/usr/lib/modules-load.d/ntc.conf"

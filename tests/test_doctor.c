@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include "key_folder.h"
 #include "suite.h"
 
 static struct config config;
@@ -64,6 +65,36 @@ START_TEST(the_last_line_and_the_count_agree_with_the_findings)
     ck_assert_uint_ge(bad, 1);
     ck_assert_uint_eq(bad, lines);
     ck_assert_ptr_nonnull(strstr(text, "\nNTC will not work here before "));
+}
+END_TEST
+
+START_TEST(keys_matter_only_to_whom_is_on_the_network)
+{
+    struct key_folder keys;
+
+    examine();
+    ck_assert_ptr_null(strstr(text, " keys "));
+    free(text);
+    strcpy(config.bus.keys, "/nonexistent");
+    strcpy(config.bus.listen, "tcp://0.0.0.0:7386");
+    config.bus.collectors.size = 1;
+    strcpy(config.bus.collectors.items[0], "tcp://pi1:7386");
+    ck_assert_uint_ge(examine(), 2);
+    assert_line("BAD   keys ", "--make-keys /nonexistent");
+    ck_assert_ptr_nonnull(strstr(text, "tcp://pi1:7386: its key is not known"));
+    ck_assert_ptr_nonnull(strstr(text, "0 hosts may connect to tcp://0.0.0.0:7386"));
+    free(text);
+
+    key_folder_make(&keys);
+    strcpy(config.bus.keys, keys.path);
+    key_folder_write(&keys, "clients/server.key", keys.public_text);
+    key_folder_write(&keys, "collectors/pi1.key", keys.public_text);
+    examine();
+    ck_assert_ptr_null(strstr(text, "BAD   keys "));
+    assert_line("ok    keys ", "this host has a pair in ");
+    ck_assert_ptr_nonnull(strstr(text, "1 host may connect"));
+    ck_assert_ptr_nonnull(strstr(text, "that of tcp://pi1:7386 is known"));
+    key_folder_remove(&keys);
 }
 END_TEST
 
@@ -131,6 +162,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, set_up, tear_down);
     tcase_add_test(tcase, everything_that_matters_is_looked_at);
     tcase_add_test(tcase, the_last_line_and_the_count_agree_with_the_findings);
+    tcase_add_test(tcase, keys_matter_only_to_whom_is_on_the_network);
     tcase_add_test(tcase, an_unknown_time_zone_is_bad);
     tcase_add_test(tcase, a_pin_path_outside_a_bpffs_is_bad);
     tcase_add_test(tcase, interfaces_are_found_by_name);

@@ -213,6 +213,37 @@ def test_wrong_configuration_is_not_tried_again(machine):
     wait_ready(machine)
 
 
+def test_units_reach_other_hosts_when_they_are_told_so(machine):
+    """The recipe of docs/remote.md, with this machine at both ends."""
+    def shell(line):
+        return machine.run("sh", "-ec", line).stdout
+
+    kept = shell("cat /etc/ntc/ntc.yaml")
+    shell("ntc-collector --make-keys /etc/ntc/keys")
+    assert shell("stat -c '%a %U:%G' /etc/ntc/keys/secret.key") == "640 root:ntc\n"
+    shell("cd /etc/ntc/keys; cp public.key clients/self.key; cp public.key collectors/127.0.0.1.key;"
+          "sed -i 's|^  listen: \"\"$|  listen: tcp://127.0.0.1:7386|;"
+          "s|^  collectors: \\[\\]$|  collectors: [tcp://127.0.0.1:7386]|' /etc/ntc/ntc.yaml")
+    machine.run("systemctl", "restart", "ntc-collector", check=False)
+    wait_until(lambda: "may not use the network before it is told so, see docs/remote.md"
+               in shell("journalctl --no-pager -b -u ntc-collector"), "it says what is missing")
+    shell("for unit in collector aggregator gateway; do install -Dm644 /usr/share/ntc/remote.conf "
+          "/etc/systemd/system/ntc-$unit.service.d/remote.conf; done; systemctl daemon-reload")
+    try:
+        systemctl(machine, "restart")
+        wait_ready(machine)
+        assert "127.0.0.1:7386" in shell("ss -Htn state established '( sport = :7386 )' || true")
+        answer = machine.http("/blacklist", "-H", "Content-Type: application/json", "-d",
+                              json.dumps({"ip": "203.0.113.99"}))
+        assert json.loads(answer)["ok"] is True, answer
+        machine.http("/blacklist?ip=203.0.113.99", "-X", "DELETE")
+    finally:
+        (machine.root / "etc/ntc/ntc.yaml").write_text(kept)
+        shell("rm -r /etc/systemd/system/ntc-*.service.d; systemctl daemon-reload")
+        systemctl(machine, "restart")
+    wait_ready(machine)
+
+
 def test_an_upgrade_keeps_all_and_lets_nothing_through(machine, tmp_path):
     machine.run("sed", "-i", "s/^  timezone: \"\"$/  timezone: Europe\\/Berlin/",
                 "/etc/ntc/ntc.yaml")
