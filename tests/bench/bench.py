@@ -1,7 +1,7 @@
 """Measure NTC, and its peers beside it, on the same generated traffic in one run.
 
     make bench                      everything; a table on stdout, all figures in build/bench.json
-    make bench BENCH_ARGS="live"    only some parts: path aggregator mock live rates latency memory lists
+    make bench BENCH_ARGS="live"    only some parts: path aggregator mock remote live rates latency memory lists
     make bench-compare OLD=file     what changed against an older build/bench.json
 
 Ratios within one run count, absolute times belong to the machine.  All traffic stays in namespaces that this
@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -160,6 +161,55 @@ def mock():
              "MiB": ntc.memory()[name]} for name in cpu])
     finally:
         ntc.close()
+
+
+def free_ports():
+    """A port that is free, as is the next."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+                return port
+            except OSError:
+                continue
+
+
+def listen_to_itself(ntc):
+    """The recipe of docs/remote.md on one host: aggregator and gateway come in over tcp://."""
+    keys = Path(ntc.folder, "keys")
+    run(ntc.command("collector")[0], "--make-keys", str(keys))
+    for place in ("clients/self.key", "collectors/127.0.0.1.key"):
+        shutil.copy(keys / "public.key", keys / place)
+    endpoint = f"tcp://127.0.0.1:{free_ports()}"
+    ntc.settings.update({"bus.keys": str(keys), "bus.listen": endpoint,
+                         "bus.collectors": f"[{endpoint}]"})
+
+
+def cost_of_line(is_remote, rate, seconds):
+    """CPU-seconds per million records of each process."""
+    ntc = BenchNtc()
+    try:
+        if is_remote:
+            listen_to_itself(ntc)
+        ntc.start_all("--mock", "--mock-rate", rate)
+        cpu0, count0 = ntc.cpu(), ntc.packets()
+        time.sleep(seconds)
+        cpu, count = ntc.cpu(), ntc.packets() - count0
+        return {name: (cpu[name] - cpu0[name]) / count * 1e6 for name in cpu}
+    finally:
+        ntc.close()
+
+
+def remote():
+    runs = {name: [] for name in ("ipc://", "tcp://, CURVE")}
+    for _ in range(3):      # in turns: the machine has other work, too
+        for name, taken in runs.items():
+            taken.append(cost_of_line(name != "ipc://", 200_000, 5))
+    show("Between hosts: 200,000 records/s, CPU-s per million", [
+        {"line": name, **{process: statistics.median(one[process] for one in taken)
+                          for process in taken[0]}} for name, taken in runs.items()])
 
 
 class Unwatched:
@@ -488,7 +538,7 @@ def lists():
         bench.close()
 
 
-PARTS = {part.__name__: part for part in (path, aggregator, mock, live, rates, latency, memory, lists)}
+PARTS = {part.__name__: part for part in (path, aggregator, mock, remote, live, rates, latency, memory, lists)}
 
 
 def compare_files(old, new):
