@@ -127,23 +127,25 @@ $(BPF_TEST_PARTS) $(patsubst %,$(B)/tests/bpf/%.o,$(BPF_TESTS)): | $(B)/bpf/ntc.
 FUZZ_S ?= 60
 FB := build/fuzz
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_OBJECTS := $(patsubst %.c,$(FB)/%.o,$(wildcard proto/*.c) $(wildcard common/*.c) \
-    $(wildcard collector/list_*.c collector/ip_list.c collector/lockout_guard.c collector/surroundings.c) \
-    $(addprefix gateway/,access.c authority.c event_filter.c packet_words.c query_params.c \
-        session_table.c token_throttle.c)) $(FB)/proto/ntc.pb-c.o
+FUZZ_PARTS := $(patsubst %.c,$(FB)/%.o,$(filter-out tests/fuzz/fuzz_% tests/fuzz/make_seeds.c, \
+    $(wildcard tests/fuzz/*.c)))
+FUZZ_OBJECTS := $(patsubst %.c,$(FB)/%.o,$(filter-out %/main.c,$(wildcard common/*.c proto/*.c \
+    collector/*.c aggregator/*.c gateway/*.c))) $(FUZZ_PARTS) $(FB)/proto/ntc.pb-c.o
 FUZZ_FLAGS := -std=gnu11 -D_GNU_SOURCE -DNTC_VERSION='"$(VERSION)"' -g -O1 \
     -fsanitize=fuzzer-no-link$(,)address$(,)undefined -fno-sanitize-recover=all
 
-fuzz: $(FUZZ_TARGETS:%=$(FB)/tests/fuzz/%) $(FB)/seeds
-	@status=0; for target in $(FUZZ_TARGETS); do \
-	    corpus=$(FB)/corpus/$$target; seeds=$(FB)/seeds/$${target#fuzz_}; mkdir -p $$corpus $$seeds; \
-	    echo "  FUZZ  $$target for $(FUZZ_S) s"; \
-	    $(FB)/tests/fuzz/$$target -max_total_time=$(FUZZ_S) -max_len=16384 -rss_limit_mb=600 \
-	        -verbosity=0 -print_final_stats=0 -artifact_prefix=$(FB)/$$target- $$corpus $$seeds || status=1; \
-	done; exit $$status
+# With -j several targets at once; -k goes on with the others when one has found something.
+fuzz: $(FUZZ_TARGETS:%=fuzz-run-%)
 
-$(FB)/seeds: $(B)/tests/fuzz/make_seeds configs/ntc.yaml
-	@mkdir -p $@/config && cp configs/ntc.yaml $@/config/ && $< $@
+fuzz-run-%: $(FB)/tests/fuzz/%
+	@corpus=$(FB)/corpus/$*; mkdir -p $$corpus; echo "  FUZZ  $* for $(FUZZ_S) s"; \
+	    ASAN_OPTIONS=detect_leaks=1 $< -max_total_time=$(FUZZ_S) -max_len=16384 -rss_limit_mb=600 \
+	    -verbosity=0 -print_final_stats=0 -artifact_prefix=$(FB)/$*- $$corpus \
+	    tests/fuzz/seeds/$(*:fuzz_%=%) 2>$(FB)/$*.log || { cat $(FB)/$*.log; exit 1; }
+
+# Honest messages to begin with, anew when the messages have changed.
+fuzz-seeds: $(B)/tests/fuzz/make_seeds
+	@$< tests/fuzz/seeds && mkdir -p tests/fuzz/seeds/config && cp configs/ntc.yaml tests/fuzz/seeds/config/
 
 $(B)/tests/fuzz/make_seeds: $(B)/tests/fuzz/make_seeds.o $(LIB_proto) $(LIB_common)
 	$(Q)$(CC) $(SAN_FLAGS) $^ -o $@ -lprotobuf-c -lyaml -lm
@@ -156,9 +158,15 @@ $(FB)/%.o: %.c | $(B)/proto/ntc.pb-c.h $(B)/bpf/ntc.skel.h
 	@mkdir -p $(@D); echo "  FUZZ  $@"
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -MMD -MP $(addprefix -I,$(INC_$(firstword $(subst /, ,$*)))) -c $< -o $@
 
-$(FB)/tests/fuzz/fuzz_%: $(FB)/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
-	$(Q)$(CLANG) -fsanitize=fuzzer$(,)address$(,)undefined $< -Wl,--start-group $(FUZZ_OBJECTS) \
-	    -Wl,--end-group -o $@ -lczmq -lzmq -lprotobuf-c -lyaml -ljansson -lm
+# An archive: a target that stands in for a module links its own.
+$(FB)/libfuzzed.a: $(FUZZ_OBJECTS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+FUZZ_LINK_fuzz_bus_receiver := -Wl,--wrap=zsock_setup_endpoint
+
+$(FB)/tests/fuzz/fuzz_%: $(FB)/tests/fuzz/fuzz_%.o $(FB)/libfuzzed.a
+	$(Q)$(CLANG) -fsanitize=fuzzer$(,)address$(,)undefined $< $(FUZZ_LINK_fuzz_$*) -Wl,--start-group \
+	    $(FB)/libfuzzed.a -Wl,--end-group -o $@ -lczmq -lzmq -lprotobuf-c -lyaml -ljansson -lpthread -lm
 
 # ---- benchmarks ----
 
@@ -178,6 +186,18 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/tests/bpf/frame.o $(TEST_LIBS)
 	@echo "  LD    $@"
 	$(Q)$(CC) $(SAN_FLAGS) $(LDFLAGS) $< $(B)/tests/bpf/frame.o -Wl,--start-group $(TEST_LIBS) \
 	    -Wl,--end-group -o $@ $(LIBS_tests)
+
+# ---- chaos: real traffic while everything befalls NTC at random ----
+
+SOAK_MIN ?= 10
+
+soak: all $(B)/tests/bench/generator $(B)/tests/soak/clock_shim.so $(B)/proto/ntc_pb2.py
+	@NTC_BIN=$(abspath $(BIN)) NTC_BUILD=$(B) $(PYTHON) -u tests/soak/soak.py --minutes $(SOAK_MIN) \
+	    $(if $(SOAK_SEED),--seed $(SOAK_SEED))
+
+$(B)/tests/soak/clock_shim.so: tests/soak/clock_shim.c
+	@mkdir -p $(@D); echo "  LD    $@"
+	$(Q)$(CC) $(HOUSE_CFLAGS) $(CFLAGS) -fPIC -shared $< -o $@ -ldl
 
 # ---- lint ----
 
@@ -288,7 +308,7 @@ test-trixie: deps-package ; @tests/package/trixie.sh
 
 help: ; @sed -n '2,15s/^#   //p' Makefile
 clean: ; rm -rf build
-.PHONY: deb deps-package check-package test-package test-monitoring test-kernels test-trixie all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
+.PHONY: soak fuzz-seeds deb deps-package check-package test-package test-monitoring test-kernels test-trixie all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) $(FB) -name '*.d' -type f 2>/dev/null)

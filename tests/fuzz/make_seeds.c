@@ -1,6 +1,7 @@
 /* make_seeds - write honest messages of every kind as a start for the fuzz targets.
  *
- * Usage: make_seeds FOLDER.  Writes FOLDER/<target>/<n>.
+ * Usage: make_seeds FOLDER.  Writes FOLDER/<target>/<n>: each message for its decoder, and for the
+ * receivers several of them as in fuzz_script.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,29 +12,62 @@
 #include "random_rows.h"
 #include "table_query.h"
 
-enum { SEEDS = 8 };
+enum { SEEDS = 4 };
 
+static const char *const APPENDED[] = { "batch_receiver", "bus_receiver", "list_commands",
+                                        "stream_reader" };
 static const char *folder;
 
-/* Write the bytes and free them.  `rc` is what the encoder returned. */
-static void save(const char *target, int n, int rc, uint8_t *bytes, size_t size)
+/* Open FOLDER/<target>/<n>. */
+static FILE *open_seed(const char *target, int n, const char *mode)
 {
     char path[512];
 
-    if (rc != 0)
-        exit(EXIT_FAILURE);
     snprintf(path, sizeof path, "%s/%s", folder, target);
     if (mkdir(path, 0777) != 0 && errno != EEXIST) {
         perror(path);
         exit(EXIT_FAILURE);
     }
     snprintf(path, sizeof path, "%s/%s/%d", folder, target, n);
-    FILE *file = fopen(path, "we");
-    if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0) {
+    FILE *file = fopen(path, mode);
+    if (!file) {
         perror(path);
         exit(EXIT_FAILURE);
     }
+    return file;
+}
+
+/* Write the bytes and free them.  `rc` is what the encoder returned. */
+static void save(const char *target, int n, int rc, uint8_t *bytes, size_t size)
+{
+    if (rc != 0)
+        exit(EXIT_FAILURE);
+    FILE *file = open_seed(target, n, "we");
+    fwrite(bytes, 1, size, file);
+    fclose(file);
     free(bytes);
+}
+
+/* Append the bytes as a message of `kind` to what a receiver gets. */
+static void append(const char *receiver, uint8_t kind, int n, const uint8_t *bytes, size_t size)
+{
+    const uint8_t head[3] = { kind, (uint8_t) size, (uint8_t) (size >> 8) };
+    FILE *file = open_seed(receiver, n, "ae");
+
+    fwrite(head, 1, sizeof head, file);
+    fwrite(bytes, 1, size, file);
+    fclose(file);
+}
+
+/* Append a batch to a recording: its length in groups of seven bits, and itself. */
+static void record(int n, const uint8_t *bytes, size_t size)
+{
+    FILE *file = open_seed("stream_reader", n, "ae");
+
+    for (size_t rest = size; rest > 0; rest >>= 7)
+        fputc((int) (rest & 0x7f) | (rest > 0x7f ? 0x80 : 0), file);
+    fwrite(bytes, 1, size, file);
+    fclose(file);
 }
 
 static void save_packets(int n)
@@ -51,6 +85,9 @@ static void save_packets(int n)
         packet_batch_add(batch, &record);
     }
     int rc = packet_batch_encode(batch, &header, &bytes, &size);
+    append("batch_receiver", 0, n, bytes, size);
+    append("bus_receiver", 1, n, bytes, size);
+    record(n, bytes, size);
     save("packet_batch", n, rc, bytes, size);
     packet_batch_destroy(&batch);
 }
@@ -76,7 +113,11 @@ static void save_status(int n)
 
     random_status(&status);
     status.interface_count %= 4;
+    strcpy(status.collector_id, "seed");
+    status.boot_id = 1;
     int rc = collector_status_encode(&status, &bytes, &size);
+    append("batch_receiver", (uint8_t) (n & 1 ? 3 : 1), n, bytes, size);
+    append("bus_receiver", 2, n, bytes, size);
     save("collector_status", n, rc, bytes, size);
 }
 
@@ -98,12 +139,15 @@ static void save_snapshot(int n)
     snapshot.table_count = 1;
     strcpy(snapshot.tables[0].name, "flows");
     int rc = snapshot_encode(&snapshot, &bytes, &size);
+    append("bus_receiver", 0, n, bytes, size);
     save("snapshot", n, rc, bytes, size);
 }
 
 static void save_lists(int n)
 {
-    struct list_request request = { .op = LIST_OP_ADD, .prefix = "192.0.2.1", .reason = "scan" };
+    struct list_request request = { .request_id = 7, .op = (enum list_op) ((n + 1) % 3),
+                                    .list = (enum list_name) (n & 1), .limit = 10,
+                                    .prefix = "192.0.2.1", .reason = "scan" };
     struct list_entry_row rows[SEEDS] = { 0 };
     struct list_reply reply = { .entry_count = (uint32_t) n, .entries = rows, .prefix = "::1" };
     uint8_t *bytes;
@@ -114,6 +158,8 @@ static void save_lists(int n)
         strcpy(rows[i].reason, "port scan");
     }
     int rc = list_request_encode(&request, &bytes, &size);
+    append("list_commands", 1, n, bytes, size);
+    append("list_commands", (uint8_t) (n & 2), n, bytes, size);
     save("list_request", n, rc, bytes, size);
     rc = list_reply_encode(&reply, &bytes, &size);
     save("list_reply", n, rc, bytes, size);
@@ -155,6 +201,8 @@ int main(int argc, char **argv)
     }
     for (int n = 0; n < SEEDS; n++) {
         srandom((unsigned) n);
+        for (size_t i = 0; i < sizeof APPENDED / sizeof APPENDED[0]; i++)
+            fclose(open_seed(APPENDED[i], n, "we"));        /* what others append to is new */
         save_packets(n);
         save_flows(n);
         save_status(n);
