@@ -40,8 +40,12 @@ aggregate_t *aggregate_new(const struct flow_limits *limits, uint32_t addresses,
     self->accounting = accounting_new(&own, addresses, seed, on_ended, arg);
     self->history = traffic_history_new(SNAPSHOT_MAX_COLLECTORS);
     self->collectors = collector_table_new();
-    if (!self->accounting || !self->history || !self->collectors)
+    if (!self->accounting || !self->history || !self->collectors) {
         aggregate_destroy(&self);
+        return NULL;
+    }
+    /* Now, while the tables are empty: they cannot step through seconds below their own span. */
+    accounting_advance(self->accounting, TIMELINE_ORIGIN_S);
     return self;
 }
 

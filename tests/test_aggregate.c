@@ -109,6 +109,18 @@ static uint32_t live_flows(void)
     return flow_table_size(accounting_flows(aggregate_accounting(aggregate)));
 }
 
+/* As a hostile collector can send it: found by fuzzing. */
+START_TEST(a_first_batch_may_hold_records_from_before_the_timeline)
+{
+    put_udp(1, 5);
+    put_udp(2, 29 * 24 * 3600 * NS_PER_S);
+    put_udp(3, 6);
+    ck_assert_int_eq(send_batch(), HEARING_FIRST);
+    ck_assert_uint_eq(flow_table_accounted(accounting_flows(aggregate_accounting(aggregate)),
+                                           0).packets, 3);
+}
+END_TEST
+
 START_TEST(a_collector_is_heard_away_back_and_started_again_once_each)
 {
     aggregate_tick(aggregate, local_ns, on_away, NULL);
@@ -458,6 +470,7 @@ int main(void)
     TCase *tcase = tcase_create("collectors");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, a_first_batch_may_hold_records_from_before_the_timeline);
     tcase_add_test(tcase, a_collector_is_heard_away_back_and_started_again_once_each);
     tcase_add_test(tcase, flows_and_windows_end_by_local_time_when_all_collectors_are_silent);
     tcase_add_test(tcase, a_live_collector_moves_the_timeline_by_its_statuses);
