@@ -52,9 +52,10 @@ static int read_time(const json_t *entry, const char *key, uint64_t *ret_unix_ns
 /* The boot time of a unix time; 0 stays 0, and nothing else becomes it. */
 static uint64_t boot_of(const struct list_json_reading *reading, uint64_t unix_ns)
 {
-    int64_t boot_ns = (int64_t) unix_ns - reading->wall_offset_ns;
+    uint64_t offset_ns = (uint64_t) reading->wall_offset_ns;
+    bool is_before_boot = reading->wall_offset_ns > 0 && unix_ns <= offset_ns;
 
-    return unix_ns == 0 ? 0 : boot_ns > 1 ? (uint64_t) boot_ns : 1;
+    return unix_ns == 0 ? 0 : is_before_boot ? 1 : unix_ns - offset_ns;
 }
 
 /* Cut a reason that is too long where a character ends, and blank control characters, which the bus

@@ -6,11 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAX_CLOCK_SLIP_NS 1000000000
+
 struct list_keeper {
     ip_list_t *lists;
     list_store_t *store;
     const struct list_kernel *kernel;
     uint64_t version;
+    bool is_unsaved;            /* the file still has what has expired or was undone */
+    bool has_saved_offset;
+    int64_t saved_offset_ns;    /* unix time - boot time, when the file was written */
 };
 
 list_keeper_t *list_keeper_new(ip_list_t *lists, list_store_t *store,
@@ -73,6 +78,13 @@ static int enforce(const list_keeper_t *self)
     return first_error;
 }
 
+static void note_saved(list_keeper_t *self, int64_t wall_offset_ns)
+{
+    self->is_unsaved = false;
+    self->has_saved_offset = true;
+    self->saved_offset_ns = wall_offset_ns;
+}
+
 /* Save and enforce what has just been changed in memory.  When that fails the file is as before and
  * the answer written; memory and kernel are the caller's to undo. */
 static void make_it_so(list_keeper_t *self, int64_t wall_offset_ns, struct list_answer *ret_answer)
@@ -98,6 +110,7 @@ static void make_it_so(list_keeper_t *self, int64_t wall_offset_ns, struct list_
         answer(ret_answer, LIST_NOT_SAVED, "%s", why);
         return;
     }
+    note_saved(self, wall_offset_ns);
     self->version++;
     answer(ret_answer, LIST_OK, "%s", "");
     ret_answer->changed = true;
@@ -302,6 +315,18 @@ void list_keeper_remove(list_keeper_t *self, enum ntc_list list, const struct ip
     free(reason);
 }
 
+/* Write the file as memory is, whatever the kernel holds. */
+static void save(list_keeper_t *self, int64_t wall_offset_ns, struct list_answer *ret_answer)
+{
+    char why[512];
+
+    if (list_store_prepare(self->store, self->lists, wall_offset_ns, why, sizeof why) != 0
+        || list_store_commit(self->store, why, sizeof why) != 0)
+        answer(ret_answer, LIST_NOT_SAVED, "%s", why);
+    else
+        note_saved(self, wall_offset_ns);
+}
+
 /* The change of this id, or NULL after answering that there is none. */
 static const struct unconfirmed_change *find_waiting(const list_keeper_t *self, uint64_t id,
                                                      struct list_answer *ret_answer)
@@ -389,7 +414,6 @@ uint32_t list_keeper_undo_due(list_keeper_t *self, uint64_t boot_ns, int64_t wal
 
     unconfirmed_changes_t *table = list_store_unconfirmed(self->store);
     uint32_t undone = 0, kept = 0;
-    char why[512];
 
     answer(ret_answer, LIST_OK, "%s", "");
     while (kept < unconfirmed_changes_size(table)) {
@@ -408,9 +432,8 @@ uint32_t list_keeper_undo_due(list_keeper_t *self, uint64_t boot_ns, int64_t wal
     if (undone == 0)
         return 0;
     self->version++;
-    if (list_store_prepare(self->store, self->lists, wall_offset_ns, why, sizeof why) != 0
-        || list_store_commit(self->store, why, sizeof why) != 0)
-        answer(ret_answer, LIST_NOT_SAVED, "%s", why);
+    self->is_unsaved = true;
+    save(self, wall_offset_ns, ret_answer);
     ret_answer->changed = true;
     return undone;
 }
@@ -442,18 +465,40 @@ uint32_t list_keeper_expire(list_keeper_t *self, uint64_t boot_ns, int64_t wall_
     assert(self && ret_answer);
 
     uint32_t expired = ip_list_expire(self->lists, boot_ns);
-    char why[512];
 
     answer(ret_answer, LIST_OK, "%s", "");
     if (expired == 0)
         return 0;
     enforce(self);              /* the programs check expiry themselves: this only makes room */
     self->version++;
-    if (list_store_prepare(self->store, self->lists, wall_offset_ns, why, sizeof why) != 0
-        || list_store_commit(self->store, why, sizeof why) != 0)
-        answer(ret_answer, LIST_NOT_SAVED, "%s", why);
+    self->is_unsaved = true;
+    save(self, wall_offset_ns, ret_answer);
     ret_answer->changed = true;
     return expired;
+}
+
+/* Only the ends of entries and of the time to confirm are told by the wall clock. */
+static bool has_clock_jumped(list_keeper_t *self, int64_t wall_offset_ns)
+{
+    int64_t moved_ns = wall_offset_ns - self->saved_offset_ns;
+
+    return (moved_ns > MAX_CLOCK_SLIP_NS || moved_ns < -MAX_CLOCK_SLIP_NS)
+        && (ip_list_next_expiry(self->lists) != 0
+            || unconfirmed_changes_size(list_store_unconfirmed(self->store)) > 0);
+}
+
+void list_keeper_refresh(list_keeper_t *self, int64_t wall_offset_ns,
+                         struct list_answer *ret_answer)
+{
+    assert(self && ret_answer);
+
+    answer(ret_answer, LIST_OK, "%s", "");
+    if (!self->has_saved_offset) {      /* it has just been read by this clock */
+        self->has_saved_offset = true;
+        self->saved_offset_ns = wall_offset_ns;
+    }
+    if (self->is_unsaved || has_clock_jumped(self, wall_offset_ns))
+        save(self, wall_offset_ns, ret_answer);
 }
 
 struct kernel_list_hits list_keeper_hits(const list_keeper_t *self, enum ntc_list list,

@@ -230,18 +230,15 @@ static int on_event(zloop_t *loop, zmq_pollitem_t *item, void *arg)
 
 static void expire_entries(reactor_t *self)
 {
+    struct list_answer answer;
     uint64_t boot_ns = clock_boot_ns();
     uint64_t next_ns = ip_list_next_expiry(list_keeper_lists(self->parts.keeper));
-    struct list_answer answer;
 
     if (next_ns == 0 || next_ns > boot_ns)
         return;
     uint32_t expired = list_keeper_expire(self->parts.keeper, boot_ns, clock_wall_offset_ns(),
                                           &answer);
     log_info("list entries that have expired: %u", expired);
-    if (answer.code != LIST_OK && !self->save_told)
-        log_error("expired entries stay in the lists file: %s", answer.error);
-    self->save_told = answer.code != LIST_OK;
 }
 
 static void undo_unconfirmed(reactor_t *self)
@@ -259,6 +256,19 @@ static void undo_unconfirmed(reactor_t *self)
     if (answer.code != LIST_OK && !self->undo_told)
         log_error("%s", answer.error);
     self->undo_told = answer.code != LIST_OK;
+}
+
+/* Undo and let go what is due, and have the file say what is in memory. */
+static void look_at_lists(reactor_t *self)
+{
+    struct list_answer answer;
+
+    undo_unconfirmed(self);     /* first: an addition expires at the same time */
+    expire_entries(self);       /* what that could not save is tried again */
+    list_keeper_refresh(self->parts.keeper, clock_wall_offset_ns(), &answer);
+    if (answer.code != LIST_OK && !self->save_told)
+        log_error("the lists file does not follow: %s", answer.error);
+    self->save_told = answer.code != LIST_OK;
 }
 
 static void check_recorder(reactor_t *self)
@@ -280,8 +290,7 @@ static int on_second(zloop_t *loop, int timer_id, void *arg)
 
     (void) timer_id;
     zloop_timer(loop, REPORT_MS, 1, on_second, self);
-    undo_unconfirmed(self);     /* first: an addition expires at the same time */
-    expire_entries(self);
+    look_at_lists(self);
     check_recorder(self);
     if (self->parts.remote)
         remote_clients_on_second(self->parts.remote);

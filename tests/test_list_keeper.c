@@ -286,6 +286,44 @@ START_TEST(what_has_expired_vanishes_everywhere)
 }
 END_TEST
 
+START_TEST(what_could_not_be_saved_when_it_expired_leaves_the_file_later)
+{
+    char temporary[160];
+
+    ck_assert_int_eq(add("192.0.2.1", 50, ""), LIST_OK);
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    ck_assert_int_eq(mkdir(temporary, 0700), 0);
+    ck_assert_uint_eq(list_keeper_expire(keeper, 50, 0, &answer), 1);
+    ck_assert_int_eq(answer.code, LIST_NOT_SAVED);
+    list_keeper_refresh(keeper, 0, &answer);
+    ck_assert_int_eq(answer.code, LIST_NOT_SAVED);
+    ck_assert_int_eq(rmdir(temporary), 0);
+    ck_assert_ptr_nonnull(strstr(file_text(), "192.0.2.1"));
+    list_keeper_refresh(keeper, 0, &answer);
+    ck_assert_int_eq(answer.code, LIST_OK);
+    ck_assert_ptr_null(strstr(file_text(), "192.0.2.1"));
+}
+END_TEST
+
+START_TEST(the_file_follows_a_wall_clock_that_jumps)
+{
+    const int64_t second_ns = 1000000000;
+
+    list_keeper_refresh(keeper, 5 * second_ns, &answer);
+    ck_assert_int_ne(access(path, F_OK), 0);    /* nothing in it would differ */
+    ck_assert_int_eq(add("192.0.2.1", 60 * second_ns, ""), LIST_OK);    /* by a clock at 0 */
+    ck_assert_ptr_nonnull(strstr(file_text(), "\"expires\":60"));
+    list_keeper_refresh(keeper, second_ns / 2, &answer);
+    ck_assert_ptr_nonnull(strstr(file_text(), "\"expires\":60}"));
+    list_keeper_refresh(keeper, 7200 * second_ns, &answer);
+    ck_assert_int_eq(answer.code, LIST_OK);
+    ck_assert_ptr_nonnull(strstr(file_text(), "\"expires\":7260}"));
+    list_keeper_refresh(keeper, 0, &answer);
+    ck_assert_ptr_nonnull(strstr(file_text(), "\"expires\":60}"));
+    ck_assert_uint_eq(in_memory("192.0.2.1")->expires_ns, (uint64_t) (60 * second_ns));
+}
+END_TEST
+
 START_TEST(hits_come_from_the_kernel)
 {
     struct ip_prefix prefix = prefix_of("192.0.2.1");
@@ -522,6 +560,8 @@ int main(void)
     tcase_add_test(tcase, what_cannot_be_committed_is_undone_in_the_kernel);
     tcase_add_test(tcase, what_the_kernel_refuses_is_undone);
     tcase_add_test(tcase, what_has_expired_vanishes_everywhere);
+    tcase_add_test(tcase, what_could_not_be_saved_when_it_expired_leaves_the_file_later);
+    tcase_add_test(tcase, the_file_follows_a_wall_clock_that_jumps);
     tcase_add_test(tcase, hits_come_from_the_kernel);
     tcase_add_test(tcase, an_addition_ends_in_the_kernel_unless_it_is_confirmed);
     tcase_add_test(tcase, what_is_not_confirmed_is_undone_when_its_time_is_over);

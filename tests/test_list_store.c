@@ -202,6 +202,17 @@ START_TEST(expired_entries_are_left_out)
 }
 END_TEST
 
+START_TEST(an_end_in_the_far_future_is_one)
+{
+    write_text("lists.json", "{\"blacklist\": [{\"ip\":\"192.0.2.1\",\"expires\":9700090000}]}");
+    ck_assert_int_eq(load(), 0);
+    ck_assert_ptr_nonnull(find(NTC_BLACK, "192.0.2.1"));
+    ck_assert_uint_eq(find(NTC_BLACK, "192.0.2.1")->expires_ns,
+                      9700090000ull * NS_PER_S - (uint64_t) OFFSET_NS);
+    ck_assert_str_eq(reports, "");
+}
+END_TEST
+
 START_TEST(the_version_before_is_kept)
 {
     put(NTC_BLACK, "192.0.2.1", 0, "");
@@ -585,6 +596,7 @@ int main(void)
     tcase_add_test(tcase, what_was_saved_is_loaded);
     tcase_add_test(tcase, an_older_file_with_strings_alone_is_read_and_written_likewise);
     tcase_add_test(tcase, expired_entries_are_left_out);
+    tcase_add_test(tcase, an_end_in_the_far_future_is_one);
     tcase_add_test(tcase, the_version_before_is_kept);
     tcase_add_test(tcase, abandoning_leaves_nothing);
     tcase_add_loop_test(tcase, a_broken_file_is_put_aside_and_the_version_before_is_used, 0,
