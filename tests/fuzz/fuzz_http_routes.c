@@ -1,8 +1,8 @@
 /* fuzz_http_routes - requests of any method, path, query, headers and body through the table of
- * endpoints and all handlers, with a collector and an aggregator that answer.
+ * endpoints and all handlers, with collectors and an aggregator that answer.
  *
- * The first byte says who asks: this host, a trusted proxy, or one of some strangers; bit 7: the
- * collector and the aggregator are away.  The rest is the text of the request.  Every answer is one
+ * The first byte says who asks: this host, a trusted proxy, or one of some strangers; bit 6: there are
+ * two collectors; bit 7: collectors and aggregator are away.  The rest is the text of the request.  Every answer is one
  * whole HTTP answer with the headers of all, and nobody changes a list who may not.
  */
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include "random_rows.h"
 #include "socket_takeover.h"
 #include "table_query.h"
+#include "zsock_setup.h"
 
 #include "full_snapshot.h"
 
@@ -26,6 +27,7 @@
 
 static struct config config;
 static struct gateway gateway;
+static collector_peers_t *one_peer, *two_peers;
 static int peers_are_away, changes;
 static int client_fd = -1;
 
@@ -36,7 +38,8 @@ uint64_t bus_client_request_id(void) { return 7; }
 static int answer_lists(const struct list_request *request, uint8_t **ret_answer, size_t *ret_size)
 {
     static struct list_entry_row rows[2];
-    struct list_reply reply = { .request_id = request->request_id, .list_version = 3 };
+    struct list_reply reply = { .request_id = request->request_id, .list_version = 3,
+                                .collector_id = "c0" };
 
     if (request->op == LIST_OP_LIST) {
         strcpy(rows[0].prefix, "192.0.2.1");
@@ -70,6 +73,27 @@ static int answer_tables(const struct table_query *query, uint8_t **ret_answer, 
     return table_page_encode(&page, ret_answer, ret_size);
 }
 
+struct bus_client {
+    int is_collector;
+};
+
+int bus_client_open(zloop_t *loop, const char *endpoint, int queue, bus_client_t **ret_client)
+{
+    (void) loop;
+    (void) queue;
+    *ret_client = calloc(1, sizeof **ret_client);
+    (*ret_client)->is_collector = strstr(endpoint, BUS_QUERIES) == NULL;
+    return 0;
+}
+
+void bus_client_stop(bus_client_t *self) { (void) self; }
+
+void bus_client_destroy(bus_client_t **self_p)
+{
+    free(*self_p);
+    *self_p = NULL;
+}
+
 int bus_client_call(bus_client_t *self, const uint8_t *question, size_t size,
                     uint8_t **ret_answer, size_t *ret_answer_size)
 {
@@ -78,12 +102,28 @@ int bus_client_call(bus_client_t *self, const uint8_t *question, size_t size,
 
     if (peers_are_away)
         return -EHOSTUNREACH;
-    if (self == gateway.commands) {
+    if (self->is_collector) {
         FUZZ_ASSERT(list_request_decode(&request, question, size) == 0);
         return answer_lists(&request, ret_answer, ret_answer_size);
     }
     FUZZ_ASSERT(table_query_decode(&query, question, size) == 0);
     return answer_tables(&query, ret_answer, ret_answer_size);
+}
+
+void bus_client_begin(bus_client_t *self, struct bus_call *call, const uint8_t *question,
+                      size_t size)
+{
+    *call = (struct bus_call) { 0 };
+    call->rc = bus_client_call(self, question, size, &call->answer, &call->answer_size);
+}
+
+int bus_client_end(bus_client_t *self, struct bus_call *call, uint8_t **ret_answer,
+                   size_t *ret_answer_size)
+{
+    (void) self;
+    *ret_answer = call->answer;
+    *ret_answer_size = call->answer_size;
+    return call->rc;
 }
 
 /* ---- the connection: socket_takeover's functions over a pair of sockets ---- */
@@ -127,17 +167,22 @@ void socket_takeover_shut_all(int end, uint16_t port)
 
 static void open_gateway(void)
 {
-    static char commands, queries;      /* only their addresses count */
+    static zloop_t *loop;       /* nothing runs in it */
     char why[512];
 
+    loop = zloop_new();
     config_defaults(&config);
     strcpy(config.server.trusted_proxies.items[config.server.trusted_proxies.size++], "10.0.0.0/8");
     gateway = (struct gateway) { .config = &config, .started_ns = clock_monotonic_ns() };
     config.server.port = 0;
     strcpy(config.server.listen, "127.0.0.1");
     strcpy(gateway.timezone, "UTC");
-    gateway.commands = (bus_client_t *) &commands;
-    gateway.queries = (bus_client_t *) &queries;
+    FUZZ_ASSERT(collector_peers_open(loop, &config, &one_peer) == 0);
+    strcpy(config.bus.collectors.items[0], "tcp://192.0.2.1:7386");
+    strcpy(config.bus.collectors.items[1], "tcp://192.0.2.2:7386");
+    config.bus.collectors.size = 2;
+    FUZZ_ASSERT(collector_peers_open(loop, &config, &two_peers) == 0);
+    FUZZ_ASSERT(bus_client_open(loop, "inproc://" BUS_QUERIES, 16, &gateway.queries) == 0);
     gateway.access = access_new(&config, TOKEN);
     gateway.latest = latest_new();
     FUZZ_ASSERT(gateway.access && gateway.latest && ui_files_open(NULL, &gateway.ui) == 0);
@@ -222,7 +267,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     if ((bytes[0] & 3) == 1)
         strcpy(peer, "10.0.0.1");
     else if ((bytes[0] & 3) > 1)
-        snprintf(peer, sizeof peer, "192.0.2.%d", bytes[0] & 0x7f);
+        snprintf(peer, sizeof peer, "192.0.2.%d", bytes[0] & 0x3f);
+    gateway.peers = bytes[0] & 0x40 ? two_peers : one_peer;
     peers_are_away = bytes[0] >> 7;
     changes = 0;
     FUZZ_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);

@@ -38,6 +38,24 @@ static int kernel_hits(void *arg, const struct kernel_list_item *item,
     return 0;
 }
 
+static void add_address(struct address_list *list, const char *text)
+{
+    struct ip_prefix prefix;
+    char why[160];
+
+    FUZZ_ASSERT(ip_prefix_parse(text, &prefix, why, sizeof why) == 0);
+    list->items[list->size++] = prefix.addr;
+}
+
+/* A host whose own address, gateway and name server must not be cut off. */
+static void read_surroundings(struct surroundings *ret_surroundings)
+{
+    *ret_surroundings = (struct surroundings) { 0 };
+    add_address(&ret_surroundings->host, "198.51.100.1");
+    add_address(&ret_surroundings->gateways, "198.51.100.2");
+    add_address(&ret_surroundings->name_servers, "2001:db8::53");
+}
+
 static void on_problem(const char *sentence, void *arg)
 {
     (void) arg;
@@ -133,7 +151,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     FUZZ_ASSERT(list_store_load(store, lists, clock_boot_ns(), clock_wall_offset_ns(), on_problem,
                                 NULL, why, sizeof why) == 0);
     list_keeper_t *keeper = list_keeper_new(lists, store, &kernel);
-    FUZZ_ASSERT(keeper && list_commands_open(&commands, keeper, endpoint, QUEUE, &NOBODY) == 0);
+    FUZZ_ASSERT(keeper && list_commands_open(&commands, keeper, endpoint, QUEUE, &NOBODY,
+                                             read_surroundings) == 0);
 
     for (int i = 0; i < MAX_MESSAGES && fuzz_script_next(&script, &message); i++)
         if (message.kind & 1)
