@@ -6,6 +6,7 @@
 #   make check      unit tests only            make SAN=1 check   the same under ASan and UBSan
 #   make check-bpf  the TC programs' tests     make check-e2e     the whole, in network namespaces
 #   make bench      measure; prints a table    make fuzz          fuzz every decoder, FUZZ_S=60 seconds each
+#   make soak       everything that can befall NTC, at random, under traffic: SOAK_MIN=10 minutes (needs root)
 #   make lint       style and static checks    make deps          install what is missing
 #   make deb        the Debian package; ARCH=arm64 for a Raspberry Pi
 #   make test-package test-monitoring test-kernels test-trixie   installed, scraped, other kernels, Debian 13
@@ -192,7 +193,7 @@ $(B)/tests/bench/%: $(B)/tests/bench/%.o $(B)/tests/bpf/frame.o $(TEST_LIBS)
 SOAK_MIN ?= 10
 
 soak: all $(B)/tests/bench/generator $(B)/tests/soak/clock_shim.so $(B)/proto/ntc_pb2.py
-	@NTC_BIN=$(abspath $(BIN)) NTC_BUILD=$(B) $(PYTHON) -u tests/soak/soak.py --minutes $(SOAK_MIN) \
+	@NTC_BIN=$(abspath $(BIN)) $(PYTHON) -u tests/soak/soak.py --minutes $(SOAK_MIN) \
 	    $(if $(SOAK_SEED),--seed $(SOAK_SEED))
 
 $(B)/tests/soak/clock_shim.so: tests/soak/clock_shim.c
@@ -266,7 +267,7 @@ demo: deps
 test: deps-test
 	@tests/run.sh
 
-check-e2e: all $(B)/proto/ntc_pb2.py
+check-e2e: all $(B)/proto/ntc_pb2.py $(B)/tests/bench/generator $(B)/tests/soak/clock_shim.so
 	@$(MAKE) --no-print-directory B=build/next-layout BIN=build/next-layout/bin \
 	    CPPFLAGS=-DNTC_LAYOUT=999 build/next-layout/bin/ntc-collector   # stands in for the next version
 	@cd tests/e2e && $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)

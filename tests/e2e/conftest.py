@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,8 @@ from ntc_pb2 import TablePage, TableQuery  # noqa: E402
 from sse import EventStream  # noqa: E402
 from tc_programs import inside  # noqa: E402
 
+CLOCK_SHIM = PROTO.parent / "tests/soak/clock_shim.so"      # make check-e2e builds it
+GENERATOR = PROTO.parent / "tests/bench/generator"
 TIMEOUT_S = 15  # for anything that should happen at once: these machines are busy
 
 
@@ -218,6 +221,7 @@ class Ntc:
         }
         self.processes = {}
         self.url = None
+        self.has_own_clocks = False
         if network:
             os.mkdir(self.bpffs)
             run("mount", "-t", "bpf", "bpf", self.bpffs)
@@ -226,7 +230,25 @@ class Ntc:
         command = [str(binary or BIN / f"ntc-{program}")]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
+        if self.has_own_clocks:
+            command = ["env", f"LD_PRELOAD={CLOCK_SHIM}",
+                       f"NTC_CLOCK_OFFSET={self.clock_file(program)}", *command]
         return command + list(map(str, options))
+
+    def clock_file(self, program):
+        return Path(self.folder) / f"{program}.clock"
+
+    def give_clocks(self):
+        """Each program that is started from now on has a wall clock of its own."""
+        self.has_own_clocks = True
+        for program in self.READY:
+            self.set_clock(program, 0)
+
+    def set_clock(self, program, seconds):
+        """Set the wall clock of a program to the machine's plus `seconds`, while it runs."""
+        path = self.clock_file(program)
+        with open(path, "r+b" if path.exists() else "wb") as file:
+            file.write(struct.pack("=q", int(seconds * 1e9)))
 
     READY = {"collector": "running: ", "aggregator": "ready in ",
              "gateway": r"serving http://127\.0\.0\.1:(\d+)"}

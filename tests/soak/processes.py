@@ -6,15 +6,13 @@ import json
 import os
 import signal
 import socket
-import struct
 import threading
 import time
 from pathlib import Path
 
-from traffic import ROOT
+import traffic  # noqa: F401  (it knows where conftest is)
 from conftest import Ntc, run
 
-SHIM = ROOT / os.environ.get("NTC_BUILD", "build/release") / "tests/soak/clock_shim.so"
 PROGRAMS = ("collector", "aggregator", "gateway")
 READY_S = 3
 MEMORY_MIB = 64                 # of all three: the budget with all tables full
@@ -46,21 +44,7 @@ class SoakNtc(Ntc):
                           "server.sse_clients": 32,
                           # tables that are soon full: what grows then is a leak
                           "aggregator.flows": 4096, "aggregator.addresses": 1024}
-        for program in PROGRAMS:
-            self.jump_to(program, 0)
-
-    def clock_file(self, program):
-        return Path(self.folder) / f"{program}.clock"
-
-    def jump_to(self, program, seconds):
-        """Set the process's wall clock to the machine's plus `seconds`."""
-        path = self.clock_file(program)
-        with open(path, "r+b" if path.exists() else "wb") as file:
-            file.write(struct.pack("=q", int(seconds * 1e9)))
-
-    def command(self, program, *options, binary=None):
-        return ["env", f"LD_PRELOAD={SHIM}", f"NTC_CLOCK_OFFSET={self.clock_file(program)}",
-                *super().command(program, *options, binary=binary)]
+        self.give_clocks()
 
     def close(self):
         for process in self.processes.values():

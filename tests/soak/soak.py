@@ -9,7 +9,6 @@ docs/testing.md says what is done, what is checked and how to read a failure.
 import argparse
 import collections
 import contextlib
-import os
 import random
 import signal
 import subprocess
@@ -21,12 +20,9 @@ import zmq
 
 from lists import DROP, PASS, Book, Churn, read_file
 from processes import MEMORY_MIB, PROGRAMS, SoakNtc, Supervisor, load_factor
-from traffic import ROOT, Cable, Traffic
+from traffic import Cable, Traffic
+from conftest import GENERATOR, EventStream
 
-sys.path.insert(0, str(ROOT / "tests/e2e"))
-from sse import EventStream  # noqa: E402
-
-GENERATOR = ROOT / os.environ.get("NTC_BUILD", "build/release") / "tests/bench/generator"
 RATE = 1000                     # packets/s each way
 CHANGES = 100                   # of the lists, per second
 ROUND_S = 10                    # between two checkpoints
@@ -237,7 +233,7 @@ class Soak:
         self.say(f"the wall clock of {names if isinstance(names, str) else 'all'} is "
                  f"{seconds:+.1f} s from ours")
         for name in (names,) if isinstance(names, str) else names:
-            self.ntc.jump_to(name, seconds)
+            self.ntc.set_clock(name, seconds)
             if name == "collector":
                 self.unsure_until = max(time.monotonic(), self.disk_full_until) + RESAVE_S
 
