@@ -307,7 +307,7 @@ test-kernels: deps-package
 
 test-trixie: deps-package ; @tests/package/trixie.sh
 
-help: ; @sed -n '2,15s/^#   //p' Makefile
+help: ; @sed -n '2,16s/^#   //p' Makefile
 clean: ; rm -rf build
 .PHONY: soak fuzz-seeds deb deps-package check-package test-package test-monitoring test-kernels test-trixie all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
 .DELETE_ON_ERROR:

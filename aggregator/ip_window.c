@@ -244,10 +244,11 @@ static void add_to(struct head *head, struct bucket *bucket, const struct window
         bucket->syn += syn;
         head->syn += syn;
     }
+    /* A wall clock may have been set back since: what came later is later. */
+    if (update->second > head->last_second || update->last_unix_ns > head->last_unix_ns)
+        head->last_unix_ns = update->last_unix_ns;
     if (update->second > head->last_second)
         head->last_second = update->second;
-    if (update->last_unix_ns > head->last_unix_ns)
-        head->last_unix_ns = update->last_unix_ns;
 }
 
 uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_update *update)

@@ -115,6 +115,23 @@ START_TEST(rates_keep_their_fractions_over_sixty_seconds)
 }
 END_TEST
 
+START_TEST(the_last_time_follows_a_wall_clock_that_is_set_back)
+{
+    struct window_update update = { .addr = addrs[0], .second = 1000, .packets = 1, .bytes = 100,
+                                    .last_unix_ns = 5000 * NS_PER_S };
+
+    ip_window_add(window, IP_WINDOW_NONE, &update);
+    update.last_unix_ns -= NS_PER_S / 2;        /* the records of a second come in any order */
+    ip_window_add(window, IP_WINDOW_NONE, &update);
+    ck_assert_uint_eq(sums_of(0).last_unix_ns, 5000 * NS_PER_S);
+    ip_window_step(window, 1001);
+    update.second = 1001;
+    update.last_unix_ns = 2000 * NS_PER_S;
+    ip_window_add(window, IP_WINDOW_NONE, &update);
+    ck_assert_uint_eq(sums_of(0).last_unix_ns, 2000 * NS_PER_S);
+}
+END_TEST
+
 START_TEST(syn_counts_without_ack_and_ack_with_anything)
 {
     add(0, 1000, 2, PACKET_TCP_SYN);
@@ -278,6 +295,7 @@ int main(void)
     TCase *tcase = tcase_create("window");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
+    tcase_add_test(tcase, the_last_time_follows_a_wall_clock_that_is_set_back);
     tcase_add_test(tcase, rates_keep_their_fractions_over_sixty_seconds);
     tcase_add_test(tcase, syn_counts_without_ack_and_ack_with_anything);
     tcase_add_test(tcase, a_late_record_counts_in_its_own_second);
