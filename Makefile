@@ -146,7 +146,7 @@ fuzz-run-%: $(FB)/tests/fuzz/%
 
 # Honest messages to begin with, anew when the messages have changed.
 fuzz-seeds: $(B)/tests/fuzz/make_seeds
-	@$< tests/fuzz/seeds && mkdir -p tests/fuzz/seeds/config && cp configs/ntc.yaml tests/fuzz/seeds/config/
+	@$< tests/fuzz/seeds
 
 $(B)/tests/fuzz/make_seeds: $(B)/tests/fuzz/make_seeds.o $(LIB_proto) $(LIB_common)
 	$(Q)$(CC) $(SAN_FLAGS) $^ -o $@ -lprotobuf-c -lyaml -lm

@@ -34,7 +34,7 @@ static void check_snapshot(const aggregate_t *aggregate)
     size_t size;
 
     memset(&snapshot, 0, sizeof snapshot);
-    FUZZ_ASSERT(snapshot_maker_fill(aggregate, clock_boot_ns(), &snapshot) == 0);
+    FUZZ_ASSERT(snapshot_maker_fill(aggregate, clock_boot_ns(), clock_wall_ns(), &snapshot) == 0);
     FUZZ_ASSERT(snapshot.active_flows <= FLOWS && snapshot.active_ips <= ADDRESSES);
     FUZZ_ASSERT(snapshot_encode(&snapshot, &bytes, &size) == 0);
     FUZZ_ASSERT(snapshot_decode(&again, bytes, size) == 0);
@@ -75,7 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     flow_publisher_t *flows = flow_publisher_new();
     aggregate_t *aggregate = aggregate_new(&limits, ADDRESSES, 42, on_ended, flows);
     batch_receiver_t *receiver = batch_receiver_new(aggregate, flows);
-    FUZZ_ASSERT(receiver && batch_receiver_connect(receiver, loop, endpoint, QUEUE) == 0);
+    FUZZ_ASSERT(receiver && batch_receiver_connect(receiver, loop, endpoint, QUEUE, "") == 0);
     flow_publisher_open(flows, collector, aggregate_collectors(aggregate));
 
     for (int i = 0; i < MAX_MESSAGES && fuzz_script_next(&script, &message); i++) {

@@ -6,7 +6,19 @@
 #include <czmq.h>
 #include <sys/eventfd.h>
 
+#include "bus_endpoint.h"
 #include "fuzz_script.h"
+
+/* Stands in for bus_endpoint's: what these peers have is no endpoint that people may write. */
+int bus_endpoint_parse(const char *text, struct bus_endpoint *ret_endpoint, char *why,
+                       size_t why_size)
+{
+    (void) text;
+    (void) why;
+    (void) why_size;
+    *ret_endpoint = (struct bus_endpoint) { 0 };
+    return 0;
+}
 
 /* Write an endpoint that has not been used before: libzmq gives one up a while after its socket. */
 static inline void fuzz_bus_endpoint(char endpoint[64], const char *name)

@@ -77,9 +77,11 @@ struct bus_client {
     int is_collector;
 };
 
-int bus_client_open(zloop_t *loop, const char *endpoint, int queue, bus_client_t **ret_client)
+int bus_client_open(zloop_t *loop, const char *endpoint, int queue, const char *keys,
+                    bus_client_t **ret_client)
 {
     (void) loop;
+    (void) keys;
     (void) queue;
     *ret_client = calloc(1, sizeof **ret_client);
     (*ret_client)->is_collector = strstr(endpoint, BUS_QUERIES) == NULL;
@@ -182,7 +184,7 @@ static void open_gateway(void)
     strcpy(config.bus.collectors.items[1], "tcp://192.0.2.2:7386");
     config.bus.collectors.size = 2;
     FUZZ_ASSERT(collector_peers_open(loop, &config, &two_peers) == 0);
-    FUZZ_ASSERT(bus_client_open(loop, "inproc://" BUS_QUERIES, 16, &gateway.queries) == 0);
+    FUZZ_ASSERT(bus_client_open(loop, "inproc://" BUS_QUERIES, 16, "", &gateway.queries) == 0);
     gateway.access = access_new(&config, TOKEN);
     gateway.latest = latest_new();
     FUZZ_ASSERT(gateway.access && gateway.latest && ui_files_open(NULL, &gateway.ui) == 0);
