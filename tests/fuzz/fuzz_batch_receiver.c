@@ -3,6 +3,7 @@
  *
  * Bit 0 of a message's kind: packets or a status.  Bit 1: a second passes first.
  */
+#include "any_endpoint.h"
 #include "aggregate.h"
 #include "batch_receiver.h"
 #include "bus_message.h"
@@ -52,7 +53,8 @@ static void check_page(const aggregate_t *aggregate, enum query_table table, con
     size_t size;
 
     strcpy(query.sort, sort);
-    FUZZ_ASSERT(table_pages_answer(aggregate, &query, clock_boot_ns(), clock_wall_ns(), &page) == 0);
+    int rc = table_pages_answer(aggregate, &query, clock_boot_ns(), clock_wall_ns(), &page);
+    FUZZ_ASSERT(rc == 0);
     FUZZ_ASSERT(page.flow_count <= FLOWS && page.address_count <= ADDRESSES);
     FUZZ_ASSERT(table_page_encode(&page, &bytes, &size) == 0);
     FUZZ_ASSERT(table_page_decode(&again, bytes, size) == 0);

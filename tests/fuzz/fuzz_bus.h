@@ -1,24 +1,11 @@
-/* fuzz_bus - hostile peers of a receiver, inside this process, so that nothing has to be waited for.
- */
+/* fuzz_bus - hostile peers of a receiver, inside this process: nothing has to be waited for. */
 #ifndef FUZZ_BUS_H
 #define FUZZ_BUS_H
 
 #include <czmq.h>
 #include <sys/eventfd.h>
 
-#include "bus_endpoint.h"
 #include "fuzz_script.h"
-
-/* Stands in for bus_endpoint's: what these peers have is no endpoint that people may write. */
-int bus_endpoint_parse(const char *text, struct bus_endpoint *ret_endpoint, char *why,
-                       size_t why_size)
-{
-    (void) text;
-    (void) why;
-    (void) why_size;
-    *ret_endpoint = (struct bus_endpoint) { 0 };
-    return 0;
-}
 
 /* Write an endpoint that has not been used before: libzmq gives one up a while after its socket. */
 static inline void fuzz_bus_endpoint(char endpoint[64], const char *name)
@@ -87,7 +74,7 @@ static inline int fuzz_bus_on_end(zloop_t *loop, zmq_pollitem_t *item, void *arg
     return -1;
 }
 
-/* Run the loop until everything that waits has been handled: this handler is the last in its turn. */
+/* Run the loop until all that waits has been handled: this handler is the last in its turn. */
 static inline void fuzz_bus_turn(zloop_t *loop)
 {
     zmq_pollitem_t item = { .fd = eventfd(1, EFD_CLOEXEC), .events = ZMQ_POLLIN };

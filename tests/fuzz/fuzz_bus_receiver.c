@@ -1,9 +1,10 @@
 /* fuzz_bus_receiver - a hostile aggregator and hostile collectors, through the gateway's receiver
  * into the last snapshot and the live events.
  *
- * Bits 0 and 1 of a message's kind: 0 = a snapshot, 1 = packets, 2 = a status, 3 = a snapshot's topic
- * where events come.
+ * Bits 0 and 1 of a message's kind: 0 = a snapshot, 1 = packets, 2 = a status, 3 = a snapshot's
+ * topic where events come.
  */
+#include "any_endpoint.h"
 #include "bus_message.h"
 #include "bus_receiver.h"
 #include "clock.h"

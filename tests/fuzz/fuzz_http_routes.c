@@ -1,9 +1,10 @@
 /* fuzz_http_routes - requests of any method, path, query, headers and body through the table of
  * endpoints and all handlers, with collectors and an aggregator that answer.
  *
- * The first byte says who asks: this host, a trusted proxy, or one of some strangers; bit 6: there are
- * two collectors; bit 7: collectors and aggregator are away.  The rest is the text of the request.  Every answer is one
- * whole HTTP answer with the headers of all, and nobody changes a list who may not.
+ * The first byte says who asks: this host, a trusted proxy, or one of some strangers; bit 6: there
+ * are two collectors; bit 7: collectors and aggregator are away.  The rest is the text of the
+ * request.  Every answer is one whole HTTP answer with the headers of all, and nobody changes a list
+ * who may not.
  */
 #include <errno.h>
 #include <jansson.h>

@@ -1,5 +1,5 @@
-/* fuzz_list_commands - requests of hostile peers for the collector's lists: by the socket, and by its
- * answering function in the name of a user who may change them.
+/* fuzz_list_commands - requests of hostile peers for the collector's lists: by the socket, and by
+ * its answering function in the name of a user who may change them.
  *
  * Bit 0 of a message's kind: in the name of root.  Else by the socket, as one frame or, bit 1, two.
  * Whatever was asked: memory, kernel and file say the same afterwards.
@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "fuzz_bus.h"
+#include "fuzz_lists.h"
 #include "list_commands.h"
 
 enum { HOSTS = 64, PREFIXES = 16, QUEUE = 64, MAX_MESSAGES = 32 };
@@ -73,15 +74,7 @@ static void check_file(const char *path, const ip_list_t *lists)
     FUZZ_ASSERT(saved && list_store_open(&store, path) == 0);
     FUZZ_ASSERT(list_store_load(store, saved, 0, clock_wall_offset_ns(), on_problem, NULL, why,
                                 sizeof why) == 0);
-    for (int list = 0; list < NTC_LISTS; list++) {
-        FUZZ_ASSERT(ip_list_size(saved, list) == ip_list_size(lists, list));
-        for (uint32_t i = 0; i < ip_list_size(lists, list); i++) {
-            const struct ip_list_entry *a = ip_list_at(lists, list, i), *b = ip_list_at(saved, list, i);
-            FUZZ_ASSERT(ip_prefix_compare(&a->prefix, &b->prefix) == 0);
-            FUZZ_ASSERT(strcmp(a->reason, b->reason) == 0);
-            FUZZ_ASSERT((a->expires_ns == 0) == (b->expires_ns == 0));
-        }
-    }
+    fuzz_same_lists(lists, saved);
     list_store_destroy(&store);
     ip_list_destroy(&saved);
 }
@@ -92,7 +85,8 @@ static void ask(list_commands_t *commands, const struct fuzz_message *message)
     uint8_t *bytes = NULL;
     size_t size;
 
-    FUZZ_ASSERT(list_commands_answer(commands, message->bytes, message->size, 0, &bytes, &size) == 0);
+    int rc = list_commands_answer(commands, message->bytes, message->size, 0, &bytes, &size);
+    FUZZ_ASSERT(rc == 0);
     FUZZ_ASSERT(list_reply_decode(&reply, bytes, size) == 0);
     FUZZ_ASSERT(reply.code == LIST_OK || reply.error[0] != '\0');
     list_reply_clear(&reply);

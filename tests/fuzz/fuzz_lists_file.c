@@ -1,13 +1,12 @@
-/* fuzz_lists_file - a lists file of any bytes: what is taken from it survives saving and loading, and
- * nothing that was in the file is overwritten before it has been kept.
+/* fuzz_lists_file - a lists file of any bytes: what is taken from it survives saving and loading,
+ * and nothing that was in the file is overwritten before it has been kept.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fuzz.h"
-#include "list_store.h"
+#include "fuzz_lists.h"
 
 enum { HOSTS = 64, PREFIXES = 16 };
 
@@ -67,19 +66,6 @@ static ip_list_t *load(unsigned *problems, int *ret_rc)
     return lists;
 }
 
-static void assert_same(const ip_list_t *a, const ip_list_t *b)
-{
-    for (int list = 0; list < NTC_LISTS; list++) {
-        FUZZ_ASSERT(ip_list_size(a, list) == ip_list_size(b, list));
-        for (uint32_t i = 0; i < ip_list_size(a, list); i++) {
-            const struct ip_list_entry *x = ip_list_at(a, list, i), *y = ip_list_at(b, list, i);
-            FUZZ_ASSERT(ip_prefix_compare(&x->prefix, &y->prefix) == 0);
-            FUZZ_ASSERT(strcmp(x->reason, y->reason) == 0);
-            FUZZ_ASSERT((x->expires_ns == 0) == (y->expires_ns == 0));
-        }
-    }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     unsigned problems, again_problems;
@@ -97,7 +83,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     FUZZ_ASSERT(rc == 0);
     ip_list_t *again = load(&again_problems, &again_rc);
     FUZZ_ASSERT(again_rc == 0 && again_problems == 0);
-    assert_same(lists, again);
+    fuzz_same_lists(lists, again);
     FUZZ_ASSERT(sweep(bytes, size) || problems == 0);
     ip_list_destroy(&again);
     ip_list_destroy(&lists);
