@@ -74,9 +74,9 @@ void list_keeper_clear(list_keeper_t *self, struct list_answer *ret_answer);
 uint32_t list_keeper_expire(list_keeper_t *self, uint64_t boot_ns, int64_t wall_offset_ns,
                             struct list_answer *ret_answer);
 
-/* Write the file again if it does not say what is in memory: an expiry could not be saved, or the wall
- * clock, by which the file tells when entries end, has jumped since it was written.  Call about once
- * a second.  ret_answer->code is LIST_OK or LIST_NOT_SAVED. */
+/* Write the file again if it does not say what is in memory: an expiry could not be saved, or the
+ * wall clock, by which the file tells when entries end, has jumped since it was written.  Call
+ * about once a second.  ret_answer->code is LIST_OK or LIST_NOT_SAVED. */
 void list_keeper_refresh(list_keeper_t *self, int64_t wall_offset_ns,
                          struct list_answer *ret_answer);
 

@@ -2,9 +2,9 @@
  * endpoints and all handlers, with collectors and an aggregator that answer.
  *
  * The first byte says who asks: this host, a trusted proxy, or one of some strangers; bit 6: there
- * are two collectors; bit 7: collectors and aggregator are away.  The rest is the text of the
- * request.  Every answer is one whole HTTP answer with the headers of all, and nobody changes a list
- * who may not.
+ * are two collectors; bit 7: collectors and aggregator are away.  The rest is the request's text.
+ * Every answer is one whole HTTP answer with the headers of all, and nobody changes a list who may
+ * not.
  */
 #include <errno.h>
 #include <jansson.h>
