@@ -14,11 +14,6 @@
 #include "row_json.h"
 #include "table_client.h"
 
-enum {
-    SUMMARY_MAX = 4 * 1024 * 1024,      /* 256 collectors with 64 interfaces each */
-    METRICS_MAX = 8 * 1024 * 1024,
-};
-
 static void write_rates(struct json_writer *json, const char *key, double packets, double bytes)
 {
     json_put_object(json, key);
@@ -212,21 +207,19 @@ static void write_processes(struct json_writer *json, struct gateway *gateway,
     json_put_object_end(json);
 }
 
-/* Answer with `shown`, a snapshot of all collectors or of one; the processes and tables are those
- * of `view`.  `collector` is the one asked for, "" = all. */
-static int reply_summary(struct http_exchange *exchange, const struct snapshot *shown,
-                         const struct latest_view *view, const char *collector)
+/* Write the summary of `shown`, a snapshot of all collectors or of one, without the time; the
+ * processes and tables are those of `view`.  `collector` is the one asked for, "" = all. */
+static void write_shown(struct text_buffer *text, struct gateway *gateway,
+                        const struct snapshot *shown, const struct latest_view *view,
+                        const char *collector)
 {
-    struct gateway *gateway = exchange->gateway;
-    struct text_buffer text = text_buffer_of(SUMMARY_MAX);
-    struct json_writer json = json_writer_of(&text);
+    struct json_writer json = json_writer_of(text);
     struct collector_totals totals = { 0 };
     uint64_t up_ns = clock_monotonic_ns() - gateway->started_ns;
 
     for (uint32_t i = 0; i < shown->collector_count; i++)
         collector_totals_add(&totals, &shown->collectors[i]);
     json_put_object(&json, NULL);
-    json_put_time(&json, "time", clock_wall_ns());
     json_put_string(&json, "version", NTC_VERSION);
     json_put_number(&json, "uptime_s", (double) (up_ns / NS_PER_S), 0);
     json_put_string(&json, "timezone", gateway->timezone);
@@ -242,56 +235,111 @@ static int reply_summary(struct http_exchange *exchange, const struct snapshot *
     write_tables(&json, view->snapshot);
     write_processes(&json, gateway, view);
     json_put_object_end(&json);
+}
+
+static void write_all(struct text_buffer *text, const struct latest_view *view, void *arg)
+{
+    write_shown(text, arg, view->snapshot, view, "");
+}
+
+/* What both pages show of the gateway itself. */
+static struct page_stamp stamp_of(const struct gateway *gateway)
+{
+    return (struct page_stamp) {
+        { sse_clients_count(gateway->sse), sse_clients_missed(gateway->sse) },
+    };
+}
+
+/* Answer with the time of the answer, and then the members of `object`. */
+static int reply_summary(struct http_exchange *exchange, const struct text_buffer *object)
+{
+    struct text_buffer text = text_buffer_of(SUMMARY_MAX + 64);
+    struct json_writer json = json_writer_of(&text);
+
+    json_put_object(&json, NULL);
+    json_put_time(&json, "time", clock_wall_ns());
+    text_buffer_puts(&text, ",");
+    if (object && !object->failed)
+        text_buffer_append(&text, object->data + 1, object->size - 1);
+    else
+        text.failed = true;
     return http_reply_json(exchange, 200, &text);
+}
+
+static int reply_all(struct http_exchange *exchange)
+{
+    struct gateway *gateway = exchange->gateway;
+    struct cached_page page = page_cache_take(gateway->summary_page, gateway->latest,
+                                              clock_monotonic_ns(), stamp_of(gateway), write_all,
+                                              gateway);
+    int status = reply_summary(exchange, page.text);
+
+    page_cache_release(&page);
+    return status;
+}
+
+/* The aggregator makes the summary of one collector when it is asked for. */
+static int reply_one(struct http_exchange *exchange, const struct table_query *query)
+{
+    struct text_buffer text = text_buffer_of(SUMMARY_MAX);
+    struct table_page page = { 0 };
+    int status = table_client_fetch(exchange, query, &page);
+
+    if (status != 200)
+        return status;
+    struct latest_view view = latest_take(exchange->gateway->latest, clock_monotonic_ns());
+    write_shown(&text, exchange->gateway, page.summary ? page.summary : view.snapshot, &view,
+                query->collector_id);
+    latest_release(&view);
+    table_page_clear(&page);
+    status = reply_summary(exchange, &text);
+    text_buffer_free(&text);
+    return status;
 }
 
 int api_summary_get(struct http_exchange *exchange, int unused)
 {
     static const char *const KNOWN[] = { "collector", NULL };
     struct table_query query = { .table = QUERY_SUMMARY, .limit = 1 };
-    struct table_page page = { 0 };
     struct query_params params;
     char why[QUERY_WHY_SIZE];
-    int status = 200;
 
     (void) unused;
     if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
         || query_params_ascii(&params, "collector", query.collector_id,
                               sizeof query.collector_id, why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
-    if (query.collector_id[0] != '\0')
-        status = table_client_fetch(exchange, &query, &page);
-    if (status != 200)
-        return status;
-    struct latest_view view = latest_take(exchange->gateway->latest, clock_monotonic_ns());
-    status = reply_summary(exchange, page.summary ? page.summary : view.snapshot, &view,
-                           query.collector_id);
-    latest_release(&view);
-    table_page_clear(&page);
-    return status;
+    return query.collector_id[0] != '\0' ? reply_one(exchange, &query) : reply_all(exchange);
 }
 
-int api_summary_metrics(struct http_exchange *exchange, int unused)
+static void write_metrics(struct text_buffer *text, const struct latest_view *view, void *arg)
 {
-    struct gateway *gateway = exchange->gateway;
-    struct text_buffer text = text_buffer_of(METRICS_MAX);
+    const struct gateway *gateway = arg;
     struct metrics_input input = {
-        .view = latest_take(gateway->latest, clock_monotonic_ns()),
+        .view = *view,
         .cost = process_cost_read(),
         .sse_clients = sse_clients_count(gateway->sse),
         .sse_missed = sse_clients_missed(gateway->sse),
     };
 
+    metrics_page_write(text, &input);
+}
+
+int api_summary_metrics(struct http_exchange *exchange, int unused)
+{
+    struct gateway *gateway = exchange->gateway;
+    struct cached_page page = page_cache_take(gateway->metrics_page, gateway->latest,
+                                              clock_monotonic_ns(), stamp_of(gateway),
+                                              write_metrics, gateway);
+
     (void) unused;
     /* An idle connection is closed after a second without a word.  A scraper comes back later than
      * that, finds it closed and may count the scrape as failed. */
     exchange->must_close = true;
-    metrics_page_write(&text, &input);
-    latest_release(&input.view);
-    if (text.failed)
+    if (!page.text || page.text->failed)
         http_reply_error(exchange, 500, NULL, "the answer is too large");
     else
-        http_reply(exchange, 200, METRICS_TYPE, NULL, text.data, text.size);
-    text_buffer_free(&text);
+        http_reply(exchange, 200, METRICS_TYPE, NULL, page.text->data, page.text->size);
+    page_cache_release(&page);
     return 200;
 }

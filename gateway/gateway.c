@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "admin_token.h"
+#include "api_summary.h"
 #include "bus_receiver.h"
 #include "clock.h"
 #include "http_server.h"
@@ -83,7 +84,9 @@ static int open_queries(struct gateway *self, zloop_t *loop)
 static int open_bus(struct gateway *self, zloop_t *loop, char why[512])
 {
     self->latest = latest_new();
-    int rc = self->latest ? 0 : -ENOMEM;
+    self->metrics_page = page_cache_new(METRICS_MAX);
+    self->summary_page = page_cache_new(SUMMARY_MAX);
+    int rc = self->latest && self->metrics_page && self->summary_page ? 0 : -ENOMEM;
     if (rc == 0)
         rc = sse_clients_open(self->config->server.sse_clients, self->latest, &self->sse);
     if (rc == 0)
@@ -129,6 +132,8 @@ void gateway_close(struct gateway *self)
     collector_peers_destroy(&self->peers);
     bus_client_destroy(&self->queries);
     sse_clients_destroy(&self->sse);
+    page_cache_destroy(&self->metrics_page);
+    page_cache_destroy(&self->summary_page);
     latest_destroy(&self->latest);
     ui_files_destroy(&self->ui);
     access_destroy(&self->access);

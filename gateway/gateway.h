@@ -13,6 +13,7 @@
 #include "collector_peers.h"
 #include "config.h"
 #include "latest.h"
+#include "page_cache.h"
 #include "sse_clients.h"
 #include "ui_files.h"
 
@@ -22,6 +23,8 @@ struct http_server;
 struct gateway {
     const struct config *config;
     latest_t *latest;
+    page_cache_t *metrics_page;
+    page_cache_t *summary_page; /* without the time */
     sse_clients_t *sse;
     collector_peers_t *peers;   /* to the collectors */
     bus_client_t *queries;      /* to the aggregator */

@@ -13,6 +13,7 @@ const char *const PEER_STATE_WORDS[3] = { "away", "stale", "live" };
 
 struct shared {
     atomic_uint holders;
+    uint64_t number;
     uint64_t received_ns;
     struct snapshot *snapshot;
 };
@@ -70,6 +71,7 @@ int latest_put(latest_t *self, struct snapshot *snapshot, uint64_t now_ns)
 
     pthread_mutex_lock(&self->lock);
     struct shared *before = self->current;
+    shared->number = before ? before->number + 1 : 1;
     self->current = shared;
     pthread_mutex_unlock(&self->lock);
     drop(before);
@@ -96,6 +98,7 @@ struct latest_view latest_take(latest_t *self, uint64_t now_ns)
 
     uint64_t age_ns = now_ns > shared->received_ns ? now_ns - shared->received_ns : 0;
     view.snapshot = shared->snapshot;
+    view.number = shared->number;
     view.age_s = (double) age_ns / (double) NS_PER_S;
     view.state = view.age_s <= LATEST_STALE_S ? PEER_LIVE : PEER_STALE;
     view.hold = shared;

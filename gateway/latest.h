@@ -32,6 +32,7 @@ void latest_count_bad_message(latest_t *self);
 struct latest_view {
     uint64_t bad_messages;              /* counted by latest_count_bad_message() since the start */
     const struct snapshot *snapshot;    /* an empty one when none has ever arrived; never NULL */
+    uint64_t number;                    /* of this snapshot, counted from 1; 0 = none has arrived */
     enum peer_state state;              /* of the aggregator; PEER_AWAY = none has ever arrived */
     double age_s;                       /* since it was received; infinite when none has */
     void *hold;                         /* latest_release() */
