@@ -9,6 +9,7 @@
 #   make soak       everything that can befall NTC, at random, under traffic: SOAK_MIN=10 minutes (needs root)
 #   make lint       style and static checks    make deps          install what is missing
 #   make deb        the Debian package; ARCH=arm64 for a Raspberry Pi
+#   make check-package check-arm64    packages and man pages; the unit tests on an emulated Pi
 #   make test-package test-monitoring test-kernels test-trixie   installed, scraped, other kernels, Debian 13
 #   make clean      remove build/              make help          print this text
 #   make V=1 ...    show the commands          ARGS="--set server.port=9000"   options for run and demo
@@ -247,7 +248,8 @@ BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev li
     libjansson-dev check tzdata $(if $(shell command -v npm),,nodejs npm)
 TEST_PACKAGES := protobuf-compiler python3-pytest python3-scapy python3-zmq python3-protobuf \
     iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics chromium \
-    libclang-rt-dev cppcheck shellcheck
+    libclang-rt-dev cppcheck shellcheck dpkg-dev mmdebstrap systemd-container lintian groff cpio \
+    gcc-aarch64-linux-gnu qemu-user-static qemu-system-x86 qemu-system-arm
 
 deps: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES)
 deps-test: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
@@ -280,36 +282,38 @@ $(B)/proto/ntc_pb2.py: proto/ntc.proto
 
 PACKAGE_TEST = cd tests/package && NTC_BIN=$(abspath $(BIN)) NTC_PROTO=$(abspath $(B)/proto) \
     $(PYTHON) -m pytest -q -p no:cacheprovider
-PACKAGE_PACKAGES := dpkg-dev mmdebstrap systemd-container lintian groff gcc-aarch64-linux-gnu \
-    qemu-user-static qemu-system-x86 qemu-system-arm cpio curl
-
-deps-package: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES) \
-    $(PACKAGE_PACKAGES)
-
 deb: ; @deploy/build-deb.sh $(VERSION) $(ARCH)
 
 # What an owner installs, operates and reads: seconds.
 check-package: all deb $(B)/proto/ntc_pb2.py
 	@$(PACKAGE_TEST) test_man_pages.py test_deploy.py test_deb.py $(PYTEST_ARGS)
 
+# The unit tests as the programs for a Raspberry Pi are built: two minutes.
+ARM64_TESTS := $(UNIT_TESTS:%=build/deb-arm64/tests/%)
+check-arm64: deps-test
+	@deploy/make-for.sh arm64 -j$(shell nproc) $(ARM64_TESTS)
+	@printf '%s\n' $(ARM64_TESTS) | xargs -n 1 -P $(shell nproc) tests/package/emulated.sh
+
 # Installed on a machine that boots: one minute and, once, a download of 60 MB.
-test-package: deps-package deb
+test-package: deps-test deb
 	@$(PACKAGE_TEST) test_package.py $(PYTEST_ARGS)
 
 # Every query and alert against VictoriaMetrics: two minutes.
-test-monitoring: deps-package all $(B)/proto/ntc_pb2.py
+test-monitoring: deps-test all $(B)/proto/ntc_pb2.py
 	@$(PACKAGE_TEST) test_monitoring.py $(PYTEST_ARGS)
 
 # Virtual machines; NTC_KERNELS="amd64-6.1 arm64-16k" chooses, all five take some minutes.
-test-kernels: deps-package
+test-kernels: deps-test
 	@deploy/build-deb.sh $(VERSION) amd64 && deploy/build-deb.sh $(VERSION) arm64
 	@$(PACKAGE_TEST) test_kernels.py $(PYTEST_ARGS)
 
-test-trixie: deps-package ; @tests/package/trixie.sh
+test-trixie: deps-test ; @tests/package/trixie.sh
 
 help: ; @sed -n '2,16s/^#   //p' Makefile
 clean: ; rm -rf build
-.PHONY: soak fuzz-seeds deb deps-package check-package test-package test-monitoring test-kernels test-trixie all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e deps deps-test run demo test help clean
+.PHONY: soak fuzz-seeds deb check-package test-package test-monitoring test-kernels test-trixie \
+    all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e \
+    deps deps-test run demo test help clean check-arm64
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) $(FB) -name '*.d' -type f 2>/dev/null)

@@ -26,4 +26,6 @@ else
         CPPFLAGS="$(dpkg-buildflags --get CPPFLAGS) -I$sysroot/usr/include/$triplet"
         CC="$triplet-gcc --sysroot=$sysroot" AR="$triplet-ar")
 fi
+# The flags of a make that runs this are for itself.
+unset MAKEFLAGS MFLAGS
 exec make -s "${words[@]}" "$@"

@@ -36,6 +36,12 @@ stage "the page: build" webui
 stage "the page: types, style, units" check-webui
 stage "end to end" check-e2e
 stage "the page in Chromium" check-webui-e2e
+stage "the package for arm64" deb ARCH=arm64
+stage "packages, man pages, deploy.sh" check-package
+stage "unit tests on an emulated arm64" check-arm64
+stage "installed on a Debian 12 that boots" test-package
+stage "dashboards and alerts" test-monitoring
+stage "other kernels" test-kernels NTC_KERNELS="amd64-6.1 arm64-16k"
 
 # "Checks: N, Failures: N, Errors: N" (Check), "N failed, N passed in" (pytest), "Tests  N failed | N
 # passed" (Vitest), "# pass N" (node's runner).
