@@ -106,7 +106,7 @@ class Machine:
         self.in_peer("ip", "link", "set", "peer", "up")
         self.run("ip", "addr", "add", f"{self.port_ip}/24", "dev", "port")
         self.run("ip", "link", "set", "port", "up")
-        self.run("ip", "route", "add", "default", "via", self.peer_ip)
+        self.run("ip", "route", "add", "default", "via", self.other_peer_ip)
 
     def in_peer(self, *command, **options):
         return run("ip", "netns", "exec", self.peer, *command, **options)
