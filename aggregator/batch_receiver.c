@@ -34,6 +34,7 @@ struct source {
 struct batch_receiver {
     aggregate_t *aggregate;
     flow_publisher_t *flows;
+    struct second_timer *seconds;       /* or NULL */
     uint64_t bad_messages;
     zloop_t *loop;
     bool has_timer;             /* somebody is busy */
@@ -42,7 +43,8 @@ struct batch_receiver {
     struct source sources[CONFIG_MAX_ITEMS];
 };
 
-batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *flows)
+batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *flows,
+                                     struct second_timer *seconds)
 {
     assert(aggregate && flows);
 
@@ -51,6 +53,7 @@ batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *f
         return NULL;
     self->aggregate = aggregate;
     self->flows = flows;
+    self->seconds = seconds;
     return self;
 }
 
@@ -171,6 +174,13 @@ static unsigned empty(batch_receiver_t *self, struct source *source)
     return messages;
 }
 
+static void end_turn(batch_receiver_t *self)
+{
+    flow_publisher_flush(self->flows);
+    if (self->seconds)
+        second_timer_join(self->seconds);
+}
+
 static int on_rested(zloop_t *loop, int timer_id, void *arg)
 {
     batch_receiver_t *self = arg;
@@ -185,7 +195,7 @@ static int on_rested(zloop_t *loop, int timer_id, void *arg)
         most = messages > most ? messages : most;
         is_busy |= source->is_busy;
     }
-    flow_publisher_flush(self->flows);
+    end_turn(self);
     if (most > MANY)
         self->rest_ms /= 2;
     else if (most < FEW)
@@ -204,7 +214,7 @@ static int on_events(zloop_t *loop, zsock_t *socket, void *arg)
 
     peer_link_heard(source->link);
     bool has_more = take_waiting(self, socket) == BITE;
-    flow_publisher_flush(self->flows);
+    end_turn(self);
     if (!is_busy)
         return 0;
     if (!self->has_timer)

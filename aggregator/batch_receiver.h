@@ -7,12 +7,15 @@
 
 #include "aggregate.h"
 #include "flow_publisher.h"
+#include "second_timer.h"
 
 typedef struct batch_receiver batch_receiver_t;
 
 /* Make a receiver that feeds `aggregate` and flushes `flows` after every turn; both outlive it.
+ * What `seconds` calls is done together with a turn where it can; NULL = there is no such work.
  * Returns one the caller destroys, or NULL when memory is short. */
-batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *flows);
+batch_receiver_t *batch_receiver_new(aggregate_t *aggregate, flow_publisher_t *flows,
+                                     struct second_timer *seconds);
 
 /* Close the sockets, free the receiver and set *self_p to NULL.  Does nothing when *self_p is
  * NULL. */

@@ -19,12 +19,11 @@
 #include "stop_signal.h"
 #include "zsock_setup.h"
 
-#define TICK_MS 1000
-
 struct context {
     struct config config;
     int stop_fd;
     zloop_t *loop;
+    struct second_timer seconds;
     struct bound_socket snapshots_socket, queries_socket;
     aggregate_t *aggregate;
     flow_publisher_t *flows;
@@ -38,15 +37,12 @@ static uint64_t bad_messages(const struct context *self)
     return batch_receiver_bad_messages(self->receiver) + query_service_bad_messages(self->queries);
 }
 
-static int on_second(zloop_t *loop, int timer_id, void *arg)
+static void on_second(void *arg)
 {
     struct context *self = arg;
 
-    (void) loop;
-    (void) timer_id;
     batch_receiver_on_second(self->receiver);
     snapshot_publisher_on_second(self->snapshots, bad_messages(self));
-    return 0;
 }
 
 static int on_subscription(zloop_t *loop, zsock_t *socket, void *arg)
@@ -104,7 +100,7 @@ static int make_parts(struct context *self)
     flow_publisher_open(self->flows, self->snapshots_socket.socket,
                         aggregate_collectors(self->aggregate));
     self->queries = query_service_new(self->queries_socket.socket, self->aggregate);
-    self->receiver = batch_receiver_new(self->aggregate, self->flows);
+    self->receiver = batch_receiver_new(self->aggregate, self->flows, &self->seconds);
     if (!self->receiver)
         return -ENOMEM;
     self->snapshots = snapshot_publisher_new(self->snapshots_socket.socket, self->aggregate,
@@ -142,8 +138,8 @@ static int watch(struct context *self)
         rc = query_service_start(self->queries, self->loop);
     if (rc == 0)
         rc = zsock_setup_watch(self->loop, self->snapshots_socket.socket, on_subscription, self);
-    if (rc == 0 && zloop_timer(self->loop, TICK_MS, 0, on_second, self) < 0)
-        rc = -ENOMEM;
+    if (rc == 0)
+        rc = second_timer_start(&self->seconds, self->loop, on_second, self);
     return rc;
 }
 
@@ -177,6 +173,7 @@ static int start(struct context *self)
 
 static void stop(struct context *self)
 {
+    second_timer_stop(&self->seconds);
     zloop_destroy(&self->loop);
     query_service_destroy(&self->queries);
     snapshot_publisher_destroy(&self->snapshots);

@@ -279,7 +279,7 @@ static int reply_all(struct http_exchange *exchange)
 }
 
 /* The aggregator makes the summary of one collector when it is asked for. */
-static int reply_one(struct http_exchange *exchange, const struct table_query *query)
+static int reply_one(struct http_exchange *exchange, struct table_query *query)
 {
     struct text_buffer text = text_buffer_of(SUMMARY_MAX);
     struct table_page page = { 0 };

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "log.h"
 #include "peer_link.h"
+#include "second_timer.h"
 #include "zsock_setup.h"
 
 enum {
@@ -20,7 +21,7 @@ struct bus_receiver {
     const struct config *config;
     latest_t *latest;
     sse_clients_t *sse;
-    int timer;
+    struct second_timer seconds;
     peer_link_t *snapshots;
     peer_link_t *events[CONFIG_MAX_ITEMS];  /* NULL while nobody watches */
     bool has_bad_message;       /* said so once */
@@ -85,6 +86,7 @@ static int on_snapshot(zloop_t *loop, zsock_t *socket, void *arg)
             take_snapshot(self, &messages[newest]);
         bus_message_release(&messages[newest]);
     }
+    second_timer_join(&self->seconds);
     return 0;
 }
 
@@ -185,16 +187,13 @@ static void look_after(peer_link_t *link)
         log_warning("%s: %s", peer_link_endpoint(link), problem);
 }
 
-static int on_second(zloop_t *loop, int timer, void *arg)
+static void on_second(void *arg)
 {
     bus_receiver_t *self = arg;
 
-    (void) loop;
-    (void) timer;
     look_after(self->snapshots);
     for (unsigned i = 0; i < CONFIG_MAX_ITEMS; i++)
         look_after(self->events[i]);
-    return 0;
 }
 
 /* The first client came, or the last one went, or both. */
@@ -233,8 +232,9 @@ int bus_receiver_open(zloop_t *loop, const struct config *config, latest_t *late
 
     zmq_pollitem_t item = { .fd = sse_clients_demand_fd(sse), .events = ZMQ_POLLIN };
     rc = subscribe(self, &self->snapshots, endpoint, TOPIC_SNAPSHOT, SNAPSHOT_QUEUE, on_snapshot);
-    self->timer = zloop_timer(loop, 1000, 0, on_second, self);
-    if (rc == 0 && (self->timer < 0 || zloop_poller(loop, &item, on_demand, self) != 0))
+    if (rc == 0)
+        rc = second_timer_start(&self->seconds, loop, on_second, self);
+    if (rc == 0 && zloop_poller(loop, &item, on_demand, self) != 0)
         rc = -ENOMEM;
     if (rc == 0)
         *ret_receiver = self;
@@ -251,8 +251,7 @@ void bus_receiver_destroy(bus_receiver_t **self_p)
     if (!self)
         return;
     zmq_pollitem_t item = { .fd = sse_clients_demand_fd(self->sse), .events = ZMQ_POLLIN };
-    if (self->timer >= 0)
-        zloop_timer_end(self->loop, self->timer);
+    second_timer_stop(&self->seconds);
     zloop_poller_end(self->loop, &item);
     disconnect(self, &self->snapshots);
     disconnect_events(self);

@@ -44,7 +44,7 @@ static void setup(void)
     loop = zloop_new();
     flows = flow_publisher_new();
     aggregate = aggregate_new(&limits, 64, 42, flow_publisher_on_ended, flows);
-    receiver = batch_receiver_new(aggregate, flows);
+    receiver = batch_receiver_new(aggregate, flows, NULL);
     ck_assert(loop && flows && aggregate && receiver);
     ck_assert_int_eq(batch_receiver_connect(receiver, loop, endpoint, 100, ""), 0);
     ck_assert_int_eq(zsock_setup_bind(&events, ZMQ_XPUB, endpoint, 100), 0);

@@ -45,7 +45,7 @@ static void setup(void)
     ck_assert_int_eq(zsock_setup_bind(&bound, ZMQ_XPUB, endpoint, 10), 0);
     zsock_set_xpub_verbose(bound.socket, 1);
     flows = flow_publisher_new();
-    receiver = batch_receiver_new(aggregate, flows);
+    receiver = batch_receiver_new(aggregate, flows, NULL);
     publisher = snapshot_publisher_new(bound.socket, aggregate, receiver, BOOT_ID);
     ck_assert(loop && publisher);
     ck_assert_int_eq(zsock_setup_watch(loop, bound.socket, on_subscription, NULL), 0);

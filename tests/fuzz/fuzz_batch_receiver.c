@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     zloop_t *loop = zloop_new();
     flow_publisher_t *flows = flow_publisher_new();
     aggregate_t *aggregate = aggregate_new(&limits, ADDRESSES, 42, on_ended, flows);
-    batch_receiver_t *receiver = batch_receiver_new(aggregate, flows);
+    batch_receiver_t *receiver = batch_receiver_new(aggregate, flows, NULL);
     FUZZ_ASSERT(receiver && batch_receiver_connect(receiver, loop, endpoint, QUEUE, "") == 0);
     flow_publisher_open(flows, collector, aggregate_collectors(aggregate));
 
