@@ -1,7 +1,7 @@
 /** The three programs on synthetic traffic, in a folder of their own, gone when it is closed. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -15,6 +15,8 @@ const PATIENCE_MS = 20_000;
 export interface StackOptions {
     /** Packets a second; undefined = the demo's own. */
     rate?: number;
+    /** Names of several collectors; undefined = one. */
+    collectors?: string[];
     /** More "--set" for all three, such as "server.base_path=/ntc/". */
     set?: string[];
 }
@@ -63,7 +65,8 @@ class Program {
     }
 }
 
-export type ProgramName = 'collector' | 'aggregator' | 'gateway';
+/** One of the programs; of several collectors "collector NAME". */
+export type ProgramName = 'collector' | 'aggregator' | 'gateway' | `collector ${string}`;
 
 export class Stack {
     readonly folder = mkdtempSync(join(tmpdir(), 'ntc-page-'));
@@ -81,9 +84,14 @@ export class Stack {
             if (!existsSync(needed)) throw new Error(`${needed} is missing: build it first`);
         const stack = new Stack(options);
         try {
-            for (const name of ['collector', 'aggregator', 'gateway'] as const)
+            const names = options.collectors?.map((name) => `collector ${name}` as const);
+            for (const name of [
+                ...(names ?? ['collector' as const]),
+                'aggregator',
+                'gateway',
+            ] as const)
                 await stack.run(name);
-            await stack.#isReady();
+            await stack.isReady();
         } catch (error) {
             await stack.close();
             throw error;
@@ -105,9 +113,20 @@ export class Stack {
     }
 
     async run(name: ProgramName): Promise<void> {
+        const [kind, id = ''] = name.split(' ') as [
+            'collector' | 'aggregator' | 'gateway',
+            string?,
+        ];
+        const folder = join(this.folder, id);
+        if (id !== '') mkdirSync(folder, { recursive: true });
+        const endpoints = (this.#options.collectors ?? []).map(
+            (one) => `ipc://${join(this.folder, one, 'events')}`,
+        );
         const set = [
-            `bus.directory=${this.folder}`,
-            `persistence.path=${join(this.folder, 'lists.json')}`,
+            `bus.directory=${folder}`,
+            `bus.collector_id="${id}"`,
+            `bus.collectors=[${endpoints.join(', ')}]`,
+            `persistence.path=${join(folder, 'lists.json')}`,
             `server.port=${this.#port}`,
             'server.listen=127.0.0.1',
             'server.timezone=Europe/Berlin',
@@ -120,8 +139,8 @@ export class Stack {
             ],
             aggregator: [],
             gateway: ['--ui', DIST],
-        }[name];
-        const program = new Program(`ntc-${name}`, [...set, ...own]);
+        }[kind];
+        const program = new Program(`ntc-${kind}`, [...set, ...own]);
         this.#programs.set(name, program);
         if (name !== 'gateway') return;
         const said = await program.says(/serving http:\/\/[^:]+:(\d+)(\/\S*)/);
@@ -157,7 +176,7 @@ export class Stack {
     }
 
     /** Waits until all peers of the gateway are live. */
-    async #isReady(): Promise<void> {
+    async isReady(): Promise<void> {
         const deadline = Date.now() + PATIENCE_MS;
         for (;;) {
             const { status, body } = await this.call<{ missing: string[] }>('GET', 'readyz');

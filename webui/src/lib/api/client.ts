@@ -2,6 +2,7 @@
 
 import type {
     AddressPage,
+    CollectorAnswer,
     Config,
     FlowPage,
     History,
@@ -21,6 +22,8 @@ export class ApiError extends Error {
         readonly retryAfter: number | null = null,
         /** A word for programs, such as 'lock_out'; '' if the server sent none. */
         readonly code = '',
+        /** What each of several collectors answered; [] if it was not about several. */
+        readonly collectors: CollectorAnswer[] = [],
     ) {
         super(message);
     }
@@ -49,8 +52,10 @@ export async function errorOf(response: Response): Promise<ApiError> {
     const text = await response.text().catch(() => '');
     let sentence = '';
     let code = '';
+    let collectors: CollectorAnswer[] = [];
     try {
-        const body = JSON.parse(text) as { error?: unknown; code?: unknown };
+        const body = JSON.parse(text) as { error?: unknown; code?: unknown; collectors?: unknown };
+        if (Array.isArray(body.collectors)) collectors = body.collectors as CollectorAnswer[];
         if (typeof body.code === 'string') code = body.code;
         if (typeof body.error === 'string') sentence = body.error;
     } catch {
@@ -62,10 +67,23 @@ export async function errorOf(response: Response): Promise<ApiError> {
         sentence || `The server answered ${response.status} ${response.statusText}`.trimEnd() + '.',
         wait > 0 ? wait : null,
         code,
+        collectors,
     );
 }
 
 async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return bodyOf<T>(await send(method, path, body));
+}
+
+async function bodyOf<T>(response: Response): Promise<T> {
+    try {
+        return (await response.json()) as T;
+    } catch {
+        throw new ApiError(0, 'The gateway sent an answer that cannot be read.');
+    }
+}
+
+async function send(method: string, path: string, body?: unknown): Promise<Response> {
     const init: RequestInit = {
         method,
         cache: 'no-store',
@@ -86,37 +104,59 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
         );
     }
     if (!response.ok) throw await errorOf(response);
-    try {
-        return (await response.json()) as T;
-    } catch {
-        throw new ApiError(0, 'The gateway sent an answer that cannot be read.');
-    }
+    return response;
 }
 
 const get = <T>(path: string) => request<T>('GET', path);
 
+/** A list, and a sentence about collectors that did not tell theirs, '' if all did. */
+export interface ReadList {
+    entries: ListEntry[];
+    missing: string;
+}
+
+/** `collector` is an id, '' = all. */
 export const api = {
-    summary: () => get<Summary>('api/summary'),
-    history: (seconds: number) => get<History>(withQuery('api/history', { seconds })),
+    summary: (collector = '') => get<Summary>(withQuery('api/summary', { collector })),
+    history: (seconds: number, collector = '') =>
+        get<History>(withQuery('api/history', { seconds, collector })),
     flows: (query: PageQuery) => get<FlowPage>(withQuery('api/flows', query)),
     addresses: (query: PageQuery) => get<AddressPage>(withQuery('api/ips', query)),
     config: () => get<Config>('api/config'),
     session: () => get<Session>('api/session'),
     login: (token: string) => request<{ ok: true }>('POST', 'api/login', { token }),
     logout: () => request<{ ok: true }>('POST', 'api/logout', {}),
-    list: (name: ListName) => get<ListEntry[]>(name),
+
+    /** Of several collectors what those have that answer. */
+    async list(name: ListName, collector = '', areSeveral = false): Promise<ReadList> {
+        const partial = areSeveral && collector === '' ? 1 : '';
+        const response = await send('GET', withQuery(name, { collector, partial }));
+        const entries = await bodyOf<ListEntry[]>(response);
+        return { entries, missing: response.headers.get('NTC-Missing') ?? '' };
+    },
 
     /** `ttl` in seconds, null = for ever. */
-    listAdd(name: ListName, ip: string, ttl: number | null, reason: string, force = false) {
+    listAdd(
+        name: ListName,
+        ip: string,
+        ttl: number | null,
+        reason: string,
+        force = false,
+        collector = '',
+    ) {
         const body = {
             ip,
             ...(ttl === null ? {} : { ttl }),
             ...(reason === '' ? {} : { reason }),
             ...(force ? { force } : {}),
+            ...(collector === '' ? {} : { collector }),
         };
         return request<{ ok: true; ip: string; version: 4 | 6 }>('POST', name, body);
     },
 
-    listRemove: (name: ListName, ip: string, force = false) =>
-        request<{ ok: true }>('DELETE', withQuery(name, { ip, force: force ? 'true' : '' })),
+    listRemove: (name: ListName, ip: string, force = false, collector = '') =>
+        request<{ ok: true }>(
+            'DELETE',
+            withQuery(name, { ip, force: force ? 'true' : '', collector }),
+        ),
 };

@@ -73,19 +73,33 @@ export interface InterfaceState {
     error: string;
 }
 
+export type CollectorNote = 'idle' | 'restarted' | 'returned' | 'clock' | 'rival';
+
 export interface CollectorState {
     id: string;
     boot_id: string;
     version: string;
     source: string;
     state: 'live' | 'away';
+    notes: CollectorNote[];
     age_s: number;
+    idle_s: number;
+    /** Its wall clock less the aggregator's. */
+    clock_error_s: number;
+    restarts: number;
+    returns: number;
     uptime_s: number;
     interfaces: InterfaceState[];
     blacklist: { hosts: number; prefixes: number };
     whitelist: { hosts: number; prefixes: number };
     list_version: number;
     process: ProcessCost;
+    /** Its own share; only where there are several collectors. */
+    now?: Rates;
+    minute?: Rates;
+    active_ips?: number;
+    active_flows?: number;
+    ledger?: Ledger;
 }
 
 export interface Summary {
@@ -167,6 +181,22 @@ export interface ListEntry {
     reason: string;
     added: number | null;
     hits: { packets: number; bytes: number; last: number | null };
+    /** The collectors that have it; this and what follows only in the list of several. */
+    collectors?: string[];
+    everywhere?: boolean;
+    /** Time or reason are not the same everywhere. */
+    differs?: boolean;
+}
+
+/** What one of several collectors answered to a change of a list. */
+export interface CollectorAnswer {
+    /** null when it has never answered. */
+    id: string | null;
+    endpoint: string;
+    ok: boolean;
+    changed: boolean;
+    status: number;
+    error?: string;
 }
 
 export interface Session {
@@ -195,4 +225,6 @@ export interface TrafficEvent {
     packets: number;
     tcp_flags: string;
     interface: string;
+    /** Only where there are several. */
+    collector?: string;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Ledger, Summary } from '../api/types.ts';
+import type { CollectorState, Ledger, Summary } from '../api/types.ts';
 import {
     ledgerWords,
     portIndicator,
@@ -7,6 +7,7 @@ import {
     protocolName,
     synIndicator,
     troubleOf,
+    collectorSigns,
 } from './words.ts';
 
 const ledger: Ledger = {
@@ -57,8 +58,35 @@ describe('indicators', () => {
     });
 });
 
+describe('collectorSigns', () => {
+    const collector = {
+        state: 'live',
+        notes: [],
+        age_s: 4,
+        idle_s: 75,
+        clock_error_s: -3600,
+        restarts: 2,
+        returns: 1,
+    } as unknown as CollectorState;
+    const texts = (changes: object) =>
+        collectorSigns({ ...collector, ...changes }).map(({ level, text }) => `${level} ${text}`);
+
+    it('tells every state from the others, the worst first', () => {
+        expect(texts({})).toEqual(['calm Live']);
+        expect(texts({ state: 'away' })).toEqual(['alarm Away for 4 s']);
+        expect(texts({ notes: ['idle', 'restarted', 'returned', 'clock', 'rival'] })).toEqual([
+            'alarm Name used twice',
+            'notice Clock 1 h behind',
+            'calm Idle',
+            'calm Restarted',
+            'calm Came back',
+        ]);
+        expect(texts({ notes: ['clock'], clock_error_s: 7 })).toEqual(['notice Clock 7 s ahead']);
+    });
+});
+
 describe('troubleOf', () => {
-    const collector = { id: 'pi', state: 'live', age_s: 0.2, interfaces: [] };
+    const collector = { id: 'pi', state: 'live', notes: [], age_s: 0.2, interfaces: [] };
     const summary = (aggregator: string, collectors: unknown[]) =>
         ({ aggregator: { state: aggregator, age_s: 12 }, collectors }) as unknown as Summary;
 
@@ -73,6 +101,8 @@ describe('troubleOf', () => {
             summary('stale', [collector]),
             summary('live', []),
             summary('live', [collector, away]),
+            summary('live', [collector, { ...away, id: 'b' }, away]),
+            summary('live', [{ ...collector, notes: ['rival'] }]),
             summary('live', [detached]),
             summary('live', [collector]),
         ].map((one) => troubleOf(one)?.title);
@@ -81,6 +111,8 @@ describe('troubleOf', () => {
             'Aggregator away',
             'No collector',
             'Collector away',
+            '2 collectors away',
+            'Name used twice',
             'eth1 not watched',
             undefined,
         ]);

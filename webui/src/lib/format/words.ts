@@ -1,6 +1,13 @@
 /** What the server's words and numbers mean, told to people. */
 
-import type { AddressRow, CollectorState, FlowRow, Ledger, Summary } from '../api/types.ts';
+import type {
+    AddressRow,
+    CollectorNote,
+    CollectorState,
+    FlowRow,
+    Ledger,
+    Summary,
+} from '../api/types.ts';
 import { count, plural } from './number.ts';
 import { duration } from './time.ts';
 
@@ -193,13 +200,18 @@ export function troubleOf(summary: Summary): StateWords | null {
             title: 'No collector',
             why: 'No ntc-collector has reported yet: is it running?',
         };
-    const away = collectors.find((collector) => collector.state !== 'live');
+    const aways = collectors.filter((collector) => collector.state !== 'live');
+    const away = aways[0];
     if (away)
         return {
             level: 'alarm',
-            title: 'Collector away',
+            title: aways.length > 1 ? `${aways.length} collectors away` : 'Collector away',
             why: `Nothing has come from collector ${away.id} for ${duration(away.age_s)}. What is blocked stays blocked.`,
         };
+    for (const collector of collectors)
+        for (const { level, text, why } of collectorSigns(collector))
+            if (level !== 'calm')
+                return { level, title: text, why: `Collector ${collector.id}: ${why}` };
     for (const collector of collectors) {
         const detached = collector.interfaces.find((one) => !one.attached);
         if (detached)
@@ -216,6 +228,56 @@ export function interfaceWords(state: CollectorState['interfaces'][number]): str
     if (state.attached) return 'Watched';
     if (state.error) return `Not watched: ${state.error}`;
     return state.ifindex === 0 ? 'Not there at the moment' : 'Not watched';
+}
+
+export interface Sign {
+    level: Level;
+    text: string;
+    why: string;
+}
+
+const NOTES: Record<CollectorNote, (collector: CollectorState) => Sign> = {
+    rival: () => ({
+        level: 'alarm',
+        text: 'Name used twice',
+        why: 'Another collector uses the same name. One is heard, the other is refused: give one of them another bus.collector_id.',
+    }),
+    clock: ({ clock_error_s: error }) => ({
+        level: 'notice',
+        text: `Clock ${duration(Math.abs(error))} ${error < 0 ? 'behind' : 'ahead'}`,
+        why: 'Its wall clock and that of the aggregator differ: the times of its events and flows are wrong by that much. Counting and blocking are not.',
+    }),
+    idle: ({ idle_s: idle }) => ({
+        level: 'calm',
+        text: 'Idle',
+        why: `It is heard, but no packet has passed for ${duration(idle)}.`,
+    }),
+    restarted: ({ restarts }) => ({
+        level: 'calm',
+        text: 'Restarted',
+        why: `It was started again in the last 5 minutes (${plural(restarts, 'restart', 'restarts')} seen in all).`,
+    }),
+    returned: ({ returns }) => ({
+        level: 'calm',
+        text: 'Came back',
+        why: `It was away in the last 5 minutes (${plural(returns, 'time', 'times')} in all).`,
+    }),
+};
+
+/** What there is to say of a collector, the worst first; never nothing. */
+export function collectorSigns(collector: CollectorState): Sign[] {
+    if (collector.state === 'away')
+        return [
+            {
+                level: 'alarm',
+                text: `Away for ${duration(collector.age_s)}`,
+                why: 'Nothing comes from it. What is blocked there stays blocked.',
+            },
+        ];
+    const order = Object.keys(NOTES) as CollectorNote[];
+    const notes = order.filter((note) => collector.notes.includes(note));
+    if (notes.length > 0) return notes.map((note) => NOTES[note](collector));
+    return [{ level: 'calm', text: 'Live', why: `Heard ${duration(collector.age_s)} ago.` }];
 }
 
 /** Where a collector has its packets from. */

@@ -13,7 +13,10 @@ const server = vi.hoisted(() => ({
 vi.mock('../api/client.ts', async (original) => {
     const own = await original<typeof import('../api/client.ts')>();
     const api = {
-        list: async (name: ListName) => [...server.lists[name].values()],
+        list: async (name: ListName) => ({
+            entries: [...server.lists[name].values()],
+            missing: '',
+        }),
         listAdd: async (
             name: ListName,
             ip: string,

@@ -5,10 +5,12 @@ import type { ListEntry, ListName } from '../api/types.ts';
 import type { ImportLine } from '../filters/import_lines.ts';
 import { count } from '../format/number.ts';
 import { duration } from '../format/time.ts';
+import { answers } from './answers.svelte.ts';
 import { clock } from './clock.svelte.ts';
 import { confirmation } from './confirmation.svelte.ts';
 import { lists } from './lists.svelte.ts';
 import { session } from './session.svelte.ts';
+import { summary } from './summary.svelte.ts';
 import { toasts } from './toasts.svelte.ts';
 
 const VERBS = { blacklist: 'Blocked', whitelist: 'Allowed' } as const;
@@ -30,8 +32,8 @@ export async function putOnList(
     const what = `${ORDERS[list]} ${ip}`;
     return change(async () => {
         const before = await entriesOf(ip);
-        const add = (force: boolean) => api.listAdd(list, ip, ttl, reason, force);
-        const remove = (force: boolean) => api.listRemove(other(list), ip, force);
+        const add = (force: boolean) => api.listAdd(list, ip, ttl, reason, force, summary.chosen);
+        const remove = (force: boolean) => api.listRemove(other(list), ip, force, summary.chosen);
         if (!(await done(what, add))) return false;
         if (before[other(list)] && !(await done(what, remove))) {
             await putBack(ip, before);
@@ -39,9 +41,15 @@ export async function putOnList(
         }
         const span = ttl === null ? 'for ever' : `for ${duration(ttl)}`;
         const moved = before[other(list)] ? ` It was taken off the ${other(list)}.` : '';
-        toasts.done(`${VERBS[list]} ${ip} ${span}.${moved}`, () => restore(ip, before));
+        toasts.done(`${VERBS[list]} ${ip} ${span}${where()}.${moved}`, () => restore(ip, before));
         return true;
     });
+}
+
+/** Where a change was made, for sentences. */
+function where(): string {
+    if (summary.chosen !== '') return ` on ${summary.chosen}`;
+    return summary.areSeveral ? ' on all collectors' : '';
 }
 
 const isLockout = (cause: unknown): boolean => asApiError(cause).code === 'lock_out';
@@ -69,8 +77,9 @@ export async function takeOffList(list: ListName, ip: string): Promise<boolean> 
     return change(async () => {
         const before = await entriesOf(ip);
         const what = `Take ${ip} off the ${list}`;
-        if (!(await done(what, (force) => api.listRemove(list, ip, force)))) return false;
-        toasts.done(`Took ${ip} off the ${list}.`, () => restore(ip, before));
+        if (!(await done(what, (force) => api.listRemove(list, ip, force, summary.chosen))))
+            return false;
+        toasts.done(`Took ${ip} off the ${list}${where()}.`, () => restore(ip, before));
         return true;
     });
 }
@@ -100,10 +109,14 @@ async function putBack(ip: string, before: Entries): Promise<void> {
         const entry = before[name];
         const left = remaining(entry, clock.now);
         const ttl = left === null ? null : Math.ceil(left);
-        if (entry && ttl !== 0)
-            await session.asAdmin(() => api.listAdd(name, ip, ttl, entry.reason, true));
-        else if (lists[name].index.exact(ip))
-            await session.asAdmin(() => api.listRemove(name, ip, true)).catch(unlessGone);
+        const isLocal = entry?.everywhere === false; // some collectors had it, and only they
+        if (lists[name].index.exact(ip) && (!entry || ttl === 0 || isLocal))
+            await session
+                .asAdmin(() => api.listRemove(name, ip, true, summary.chosen))
+                .catch(unlessGone);
+        if (!entry || ttl === 0) continue;
+        for (const collector of isLocal ? entry.collectors! : [summary.chosen])
+            await session.asAdmin(() => api.listAdd(name, ip, ttl, entry.reason, true, collector));
     }
 }
 
@@ -119,10 +132,13 @@ function unlessGone(cause: unknown): void {
 
 /** Runs a task that returns whether it was done, tells what fails, and shows what has come of it. */
 async function change(task: () => Promise<boolean>): Promise<boolean> {
+    answers.hide();
     try {
         return await task();
     } catch (cause) {
-        toasts.failed(asApiError(cause).message);
+        const error = asApiError(cause);
+        toasts.failed(error.message);
+        answers.show(error.collectors, () => change(task));
         return false;
     } finally {
         for (const name of NAMES) void lists[name].load().catch(() => {}); // the poller tells
@@ -158,7 +174,7 @@ export async function importLines(
     };
     const addOne = async (one: ImportResult, force = false) => {
         const { ip, ttl, reason } = one.line;
-        one.result = await api.listAdd(list, ip, ttl, reason, force).then(
+        one.result = await api.listAdd(list, ip, ttl, reason, force, summary.chosen).then(
             () => 'added',
             (cause: unknown) => told(one, cause),
         );
@@ -169,7 +185,7 @@ export async function importLines(
         // Alone, so that a wrong or missing token is asked for once.
         const { ip, ttl, reason } = first.line;
         first.result = await session
-            .asAdmin(() => api.listAdd(list, ip, ttl, reason))
+            .asAdmin(() => api.listAdd(list, ip, ttl, reason, false, summary.chosen))
             .then(
                 () => 'added',
                 (cause: unknown) => {
@@ -202,7 +218,7 @@ async function removeAll(list: ListName, ips: string[]): Promise<void> {
         const waiting = ips.slice();
         const worker = async () => {
             for (let ip = waiting.shift(); ip !== undefined; ip = waiting.shift())
-                await api.listRemove(list, ip, true).catch(unlessGone);
+                await api.listRemove(list, ip, true, summary.chosen).catch(unlessGone);
         };
         await Promise.all(Array.from({ length: AT_ONCE }, worker));
         toasts.done(`Took ${count(ips.length)} off the ${list}.`);

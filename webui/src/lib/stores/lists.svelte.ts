@@ -13,7 +13,10 @@ class List {
     index = $state.raw(new ListIndex([]));
     isLoaded = $state(false);
     error = $state.raw<ApiError | null>(null);
+    /** A sentence about collectors whose entries are not there, '' if there are none. */
+    missing = $state('');
     #users = 0;
+    #collector = '';
     #version = -1;
     #poller: Poller;
 
@@ -36,13 +39,23 @@ class List {
     /** Reads it now. */
     async load(): Promise<void> {
         this.#version = listVersion();
-        this.index = new ListIndex(await api.list(this.name));
+        const collector = summary.chosen;
+        const { entries, missing } = await api.list(this.name, collector, summary.areSeveral);
+        this.index = new ListIndex(entries);
+        this.missing = missing;
+        this.#collector = collector;
         this.isLoaded = true;
         this.error = null;
     }
 
+    /** Reads it soon, such as that of another collector. */
+    refresh(): void {
+        if (this.isLoaded && this.#collector !== summary.chosen) this.isLoaded = false;
+        this.#poller.poke();
+    }
+
     async #ask(): Promise<void> {
-        const isSame = this.#version === listVersion();
+        const isSame = this.#version === listVersion() && this.#collector === summary.chosen;
         if (this.isLoaded && !this.error && isSame && this.index.entries.length > MANY) return;
         await this.load();
     }

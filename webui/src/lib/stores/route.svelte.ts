@@ -3,7 +3,7 @@
 import { formatHash, parseHash, type Route, type View } from '../filters/route.ts';
 
 /** Parameters that stay while the view changes. */
-const LASTING = ['host'];
+const LASTING = ['host', 'collector'];
 
 class RouteStore {
     #route = $state.raw<Route>({ view: 'overview', params: {} });
@@ -26,6 +26,11 @@ class RouteStore {
     /** The address shown in the drawer, '' if it is closed. */
     get host(): string {
         return this.params.host ?? '';
+    }
+
+    /** The collector that everything is shown of, '' = all together. */
+    get collector(): string {
+        return this.params.collector ?? '';
     }
 
     /** The link to another view, with its own parameters. */

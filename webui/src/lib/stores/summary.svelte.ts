@@ -1,11 +1,13 @@
 /** The state of the whole, every second while somebody looks, and whether the gateway answers. */
 
 import { api, asApiError, type ApiError } from '../api/client.ts';
-import type { Summary } from '../api/types.ts';
+import type { CollectorState, Summary } from '../api/types.ts';
 import { clock } from './clock.svelte.ts';
 import { Poller, pokeAll } from './poller.ts';
+import { route } from './route.svelte.ts';
 import { session } from './session.svelte.ts';
 import { settings } from './settings.svelte.ts';
+import { toasts } from './toasts.svelte.ts';
 
 const QUICK_MS = 1000;
 const SLOW_MS = 3000;
@@ -21,6 +23,26 @@ class SummaryStore {
         (cause) => this.#onFailure(asApiError(cause)),
         { interval: QUICK_MS },
     );
+
+    /** In order of their names. */
+    get collectors(): CollectorState[] {
+        const all = this.data?.collectors ?? [];
+        return all.slice().sort((a, b) => a.id.localeCompare(b.id, 'en', { numeric: true }));
+    }
+
+    /** Whether they have to be told apart. */
+    get areSeveral(): boolean {
+        return (this.data?.collectors.length ?? 0) > 1;
+    }
+
+    /** The collector that everything is asked of, '' = all together. */
+    get chosen(): string {
+        return this.areSeveral ? route.collector : '';
+    }
+
+    choose(collector: string): void {
+        route.set({ collector, offset: '' }, 'push');
+    }
 
     start(): void {
         this.#poller.start();
@@ -38,7 +60,15 @@ class SummaryStore {
     async #ask(): Promise<void> {
         if (!session.data?.read) await session.load();
         if (!session.data?.read) return; // somebody has to log in first
-        const data = await api.summary();
+        const collector = this.chosen;
+        const data = await api.summary(collector).catch((cause: unknown) => {
+            if (collector !== '' && asApiError(cause).status === 404) {
+                route.set({ collector: '' });
+                toasts.failed(`There is no collector “${collector}”.`);
+            }
+            throw cause;
+        });
+        if (collector !== this.chosen && data.collectors.length > 1) this.#poller.poke();
         const wasAway = this.staleSince !== null;
         clock.setServerTime(data.time);
         settings.serverZone = data.timezone;
