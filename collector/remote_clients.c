@@ -1,17 +1,15 @@
 #include "remote_clients.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "bus_endpoint.h"
 #include "client_keys.h"
 #include "clock.h"
 #include "log.h"
+#include "tcp_connections.h"
 #include "zsock_setup.h"
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
@@ -30,12 +28,13 @@ struct remote_clients {
     client_keys_t *keys;
     zsock_t *zap;               /* REP */
     zsock_t *events, *commands; /* sockets of others that listen, NULL = not yet */
-    uint16_t port;              /* of the events */
+    tcp_connections_t *connections;
     bool waits_for_address;
     struct peer_key refused[REFUSED_MAX];
     unsigned next_refused;
     uint64_t told_ns;           /* CLOCK_MONOTONIC of the last word about a stranger, 0 = none */
     unsigned untold;
+    bool has_flood;             /* of connections, in the last second */
 };
 
 /* ---- the folder ---- */
@@ -46,46 +45,13 @@ static void on_report(const char *sentence, void *arg)
     log_warning("%s", sentence);
 }
 
-static bool is_ours(const remote_clients_t *self, const struct sockaddr_storage *own)
-{
-    uint16_t port = 0;
-
-    if (own->ss_family == AF_INET)
-        port = ntohs(((const struct sockaddr_in *) (const void *) own)->sin_port);
-    else if (own->ss_family == AF_INET6)
-        port = ntohs(((const struct sockaddr_in6 *) (const void *) own)->sin6_port);
-    return port != 0 && (port == self->port || port == self->port + 1);
-}
-
-/* libzmq cannot end one connection of a bound socket, so end all of them under its hands: whoever
- * still has a key is back in a tenth of a second.  A descriptor that is closed and used again
- * meanwhile is at worst another connection that has to come back. */
-static void cut_connections(remote_clients_t *self)
-{
-    DIR *dir = opendir("/proc/self/fd");
-
-    for (struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
-        struct sockaddr_storage own, peer;
-        socklen_t own_size = sizeof own, peer_size = sizeof peer;
-        int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.'
-            && getsockname(fd, (struct sockaddr *) &own, &own_size) == 0 && is_ours(self, &own)
-            && getpeername(fd, (struct sockaddr *) &peer, &peer_size) == 0)
-            shutdown(fd, SHUT_RDWR);
-    }
-    if (dir)
-        closedir(dir);
-    else
-        log_error("cannot cut off connections: /proc/self/fd: %s", strerror(errno));
-}
-
 static void refresh(remote_clients_t *self)
 {
     unsigned gone = client_keys_refresh(self->keys, on_report, NULL);
 
     if (gone == 0)
         return;
-    cut_connections(self);
+    tcp_connections_cut(self->connections);     /* who still has a key is back at once */
     log_info("%u key%s gone from %s/clients: cut off", gone, gone == 1 ? " is" : "s are",
              self->config->bus.keys);
 }
@@ -263,11 +229,22 @@ int remote_clients_listen(remote_clients_t *self, zsock_t *events, zsock_t *comm
     return 0;
 }
 
+static void thin_out(remote_clients_t *self)
+{
+    unsigned cut = tcp_connections_thin_out(self->connections);
+
+    if (cut > 0 && !self->has_flood)
+        log_warning("too many connections from one address: ended %u; a firewall should keep "
+                    "strangers away from the ports of bus.listen", cut);
+    self->has_flood = cut > 0;
+}
+
 void remote_clients_on_second(remote_clients_t *self)
 {
     char why[512] = "";
 
     refresh(self);
+    thin_out(self);
     if (!self->waits_for_address)
         return;
     int rc = listen_at_both(self, why, sizeof why);
@@ -289,7 +266,10 @@ int remote_clients_open(remote_clients_t **ret_self, const struct config *config
         return -ENOMEM;
     self->config = config;
     int rc = bus_endpoint_parse(config->bus.listen, &endpoint, why, why_size);
-    self->port = endpoint.port;
+    if (rc == 0)
+        rc = tcp_connections_open(&self->connections, endpoint.port);
+    if (rc != 0)
+        snprintf(why, why_size, "cannot look after connections: %s", strerror(-rc));
     if (rc == 0)
         rc = peer_keys_read_own(config->bus.keys, &self->own, why, why_size);
     if (rc == 0)
@@ -319,6 +299,7 @@ void remote_clients_destroy(remote_clients_t **self_p)
         return;
     zsock_destroy(&self->zap);
     client_keys_destroy(&self->keys);
+    tcp_connections_destroy(&self->connections);
     explicit_bzero(&self->own, sizeof self->own);
     free(self);
     *self_p = NULL;

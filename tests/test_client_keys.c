@@ -1,6 +1,8 @@
 #include "client_keys.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "key_folder.h"
@@ -150,6 +152,32 @@ START_TEST(a_folder_that_goes_takes_its_keys_along)
 }
 END_TEST
 
+/* A flood of connections takes all descriptors. */
+START_TEST(without_descriptors_nobody_is_let_go_but_whose_file_is_gone)
+{
+    struct rlimit limit;
+
+    key_folder_write(&folder, "clients/a.key", A "\n");
+    key_folder_write(&folder, "clients/b.key", B "\n");
+    refresh();
+    key_folder_write(&folder, "clients/b.key", B " read-only\n");
+    key_folder_delete(&folder, "clients/a.key");
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = 3;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_int_lt(open("/dev/null", O_RDONLY), 0);
+    ck_assert_uint_eq(refresh(), 1);
+    ck_assert_ptr_null(find(A));
+    ck_assert_ptr_nonnull(find(B));
+    ck_assert(!find(B)->is_read_only);
+    limit.rlim_cur = before;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_uint_eq(refresh(), 0);
+    ck_assert(find(B)->is_read_only);
+}
+END_TEST
+
 START_TEST(there_is_room_for_a_fixed_number)
 {
     char name[64], text[128];
@@ -178,6 +206,7 @@ int main(void)
     tcase_add_test(tcase, only_names_with_the_suffix_count);
     tcase_add_test(tcase, of_two_files_with_one_key_the_first_by_name_counts);
     tcase_add_test(tcase, a_folder_that_goes_takes_its_keys_along);
+    tcase_add_test(tcase, without_descriptors_nobody_is_let_go_but_whose_file_is_gone);
     tcase_add_test(tcase, there_is_room_for_a_fixed_number);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);

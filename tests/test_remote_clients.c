@@ -10,6 +10,7 @@
 #include "key_folder.h"
 #include "peer_link.h"
 #include "suite.h"
+#include "tcp_connections.h"
 #include "zsock_setup.h"
 
 /* A collector's two sockets that also listen on loopback, and the keys of it and of a client. */
@@ -309,6 +310,61 @@ START_TEST(removing_the_file_ends_a_running_connection)
 }
 END_TEST
 
+static int dial_raw(const char *from)
+{
+    struct bus_endpoint to;
+    struct sockaddr_in own = { .sin_family = AF_INET }, addr = { .sin_family = AF_INET };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bus_endpoint_parse(config.bus.listen, &to, why, sizeof why), 0);
+    addr.sin_port = htons(to.port);
+    inet_pton(AF_INET, from, &own.sin_addr);
+    inet_pton(AF_INET, to.host, &addr.sin_addr);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *) &own, sizeof own), 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *) &addr, sizeof addr), 0);
+    return fd;
+}
+
+/* Skip the greeting and wait for the end of the connection.  Returns false when it does not end. */
+static bool ends(int fd, int timeout_ms)
+{
+    char greeting[128];
+    struct timeval patience = { .tv_usec = timeout_ms * 1000 };
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ssize_t got = recv(fd, greeting, sizeof greeting, 0);
+    while (got > 0)
+        got = recv(fd, greeting, sizeof greeting, 0);
+    return got == 0 || errno == ECONNRESET;
+}
+
+START_TEST(a_flood_of_one_address_is_ended_and_others_stay)
+{
+    int flood[TCP_CONNECTIONS_MANY + 50], few[8];
+    char greeting[11];
+
+    introduce("");
+    listen_now();
+    for (size_t i = 0; i < sizeof flood / sizeof flood[0]; i++)
+        flood[i] = dial_raw("127.0.0.3");
+    for (size_t i = 0; i < sizeof few / sizeof few[0]; i++)
+        few[i] = dial_raw("127.0.0.2");
+    for (size_t i = 0; i < sizeof flood / sizeof flood[0]; i++)     /* all are accepted */
+        ck_assert_int_gt(recv(flood[i], greeting, sizeof greeting, 0), 0);
+    for (size_t i = 0; i < sizeof few / sizeof few[0]; i++)
+        ck_assert_int_gt(recv(few[i], greeting, sizeof greeting, 0), 0);
+    remote_clients_on_second(remote);
+    for (size_t i = 0; i < sizeof few / sizeof few[0]; i++) {
+        ck_assert(!ends(few[i], 1));
+        close(few[i]);
+    }
+    for (size_t i = 0; i < sizeof flood / sizeof flood[0]; i++) {
+        ck_assert(ends(flood[i], 900));
+        close(flood[i]);
+    }
+}
+END_TEST
+
 /* ---- listening ---- */
 
 START_TEST(a_port_that_is_taken_is_refused)
@@ -356,6 +412,7 @@ int main(void)
     tcase_add_test(tcase, nobody_gets_in_while_nobody_answers_for_keys);
     tcase_add_test(tcase, who_cannot_connect_is_told_why);
     tcase_add_test(tcase, removing_the_file_ends_a_running_connection);
+    tcase_add_test(tcase, a_flood_of_one_address_is_ended_and_others_stay);
     tcase_add_loop_test(tcase, a_port_that_is_taken_is_refused, 0, 2);
     tcase_add_test(tcase, an_address_that_is_not_there_yet_is_waited_for);
     tcase_add_test(tcase, without_keys_nothing_listens);
