@@ -94,7 +94,7 @@ install -m 0644 deploy/systemd/ntc.tmpfiles "$root/usr/lib/tmpfiles.d/ntc.conf"
 install -m 0644 deploy/systemd/ntc.modules-load "$root/usr/lib/modules-load.d/ntc.conf"
 install -m 0755 deploy/debian/detach "$root/usr/libexec/ntc/detach"
 install -m 0644 deploy/debian/lintian-overrides "$root/usr/share/lintian/overrides/ntc"
-install -m 0644 deploy/debian/copyright README.md "$root/usr/share/doc/ntc/"
+install -m 0644 deploy/debian/copyright README.md SECURITY.md "$root/usr/share/doc/ntc/"
 for document in docs/*.md; do
     [ ! -f "$document" ] || install -m 0644 "$document" "$root/usr/share/doc/ntc/"
 done

@@ -16,7 +16,7 @@ dry_run=
 version=$(sed -n 's/^VERSION := //p' Makefile)
 package=ntc_${version}_arm64.deb
 # What a device without npm can build with: everything but the tests and build folders.
-sources=(Makefile README.md aggregator bpf collector common configs deploy docs gateway proto webui)
+sources=(Makefile README.md SECURITY.md aggregator bpf collector common configs deploy docs gateway proto webui)
 
 say() { echo "deploy: $*"; }
 fail() {

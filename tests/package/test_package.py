@@ -128,8 +128,8 @@ def test_the_doctor_finds_nothing_wrong(machine):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def probe(machine, unit, folder):
-    """What sandbox_probe finds when this unit runs it instead of its program."""
+def probe(machine, unit, folder, more=()):
+    """What sandbox_probe finds when this unit, with more drop-ins, runs it instead of its program."""
     program = folder / "sandbox_probe"
     run("gcc", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-o", program,
         ROOT / "tests/package/sandbox_probe.c")
@@ -141,6 +141,8 @@ def probe(machine, unit, folder):
         "[Service]\nType=oneshot\nRestart=no\n"
         f"BindReadOnlyPaths=/root/probe:/usr/sbin/{unit}\n"
         "StandardOutput=truncate:/root/found\nStandardError=inherit\n")
+    for path in more:
+        shutil.copy(machine.root / path, drop_in)
     try:
         machine.run("systemctl", "daemon-reload")
         machine.run("systemctl", "stop", unit)
@@ -165,16 +167,25 @@ POWERS = {
 }
 
 
-@pytest.mark.parametrize("unit", SERVICES)
-def test_who_takes_a_program_over_is_in_a_cage(machine, unit, tmp_path):
-    found = dict(line.split(None, 1) for line in probe(machine, unit, tmp_path).splitlines())
+def check_cage(found, capabilities, powers):
+    found = dict(line.split(None, 1) for line in found.splitlines())
     assert len(found) > 70      # it came to its end
-    capabilities = "000000c000001000" if unit == "ntc-collector" else "0000000000000000"
     for field in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert found[f"{field}:"] == capabilities
     assert found["NoNewPrivs:"] == "1" and found["Seccomp:"] == "2"
-    assert {what for what, result in found.items() if result == "yes"} == (
-        COMMON_POWERS | POWERS[unit])
+    assert {what for what, result in found.items() if result == "yes"} == COMMON_POWERS | powers
+
+
+@pytest.mark.parametrize("unit", SERVICES)
+def test_who_takes_a_program_over_is_in_a_cage(machine, unit, tmp_path):
+    capabilities = "000000c000001000" if unit == "ntc-collector" else "0000000000000000"
+    check_cage(probe(machine, unit, tmp_path), capabilities, POWERS[unit])
+
+
+def test_a_unit_for_other_hosts_opens_the_network_and_nothing_else(machine, tmp_path):
+    found = probe(machine, "ntc-aggregator", tmp_path, ["usr/share/ntc/remote.conf"])
+    check_cage(found, "0000000000000000", POWERS["ntc-aggregator"] | {
+        "socket:inet", "socket:inet6", "socket:netlink"})
 
 
 def test_the_configuration_is_not_for_everybody(machine):
