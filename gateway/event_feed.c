@@ -11,6 +11,7 @@
 struct channel {
     struct event_filter filter;
     uint32_t readers;           /* 0 = the channel is free */
+    uint64_t serial;            /* no other channel has or had it */
     uint64_t head;              /* position the next record gets */
     uint64_t gaps;
     struct shown_event *ring;   /* FEED_DEPTH of them; position p is at p % FEED_DEPTH */
@@ -24,6 +25,7 @@ struct collector {
 
 struct event_feed {
     pthread_mutex_t lock;
+    uint64_t last_serial;
     struct channel channels[FEED_CHANNELS];
     uint32_t collector_count;
     struct collector collectors[SNAPSHOT_MAX_COLLECTORS];
@@ -67,13 +69,15 @@ static struct channel *find_channel(event_feed_t *self, const struct event_filte
     return free_one;
 }
 
-static int open_channel(struct channel *channel, const struct event_filter *filter)
+static int open_channel(event_feed_t *self, struct channel *channel,
+                        const struct event_filter *filter)
 {
     struct shown_event *ring = malloc(FEED_DEPTH * sizeof *ring);
 
     if (!ring)
         return -ENOMEM;
-    *channel = (struct channel) { .filter = *filter, .ring = ring };
+    *channel = (struct channel) { .filter = *filter, .ring = ring,
+                                  .serial = ++self->last_serial };
     return 0;
 }
 
@@ -87,7 +91,7 @@ int event_feed_join(event_feed_t *self, const struct event_filter *filter,
     if (!channel)
         rc = -ENOSPC;
     else if (channel->readers == 0)
-        rc = open_channel(channel, filter);
+        rc = open_channel(self, channel, filter);
     if (rc == 0) {
         channel->readers++;
         *ret_place = (struct feed_place) {
@@ -190,6 +194,19 @@ void event_feed_restart(event_feed_t *self)
     pthread_mutex_unlock(&self->lock);
 }
 
+/* Keep what a page of the same channel holds from `first` on, if it goes on from there. */
+static void keep_events(struct feed_page *page, const struct channel *from, uint64_t first)
+{
+    uint64_t end = page->first + page->count;
+
+    page->dropped = page->kept = 0;
+    if (page->serial != from->serial || first < page->first || first > end)
+        return;
+    page->dropped = (uint32_t) (first - page->first);
+    page->kept = (uint32_t) (end - first);
+    memmove(page->events, page->events + page->dropped, page->kept * sizeof *page->events);
+}
+
 void event_feed_read(event_feed_t *self, unsigned channel, uint64_t position,
                      struct feed_page *page)
 {
@@ -198,10 +215,13 @@ void event_feed_read(event_feed_t *self, unsigned channel, uint64_t position,
     pthread_mutex_lock(&self->lock);
     const struct channel *from = &self->channels[channel];
     uint64_t oldest = from->head > FEED_DEPTH ? from->head - FEED_DEPTH : 0;
-    page->first = position > oldest ? position : oldest;
-    page->count = (uint32_t) (from->head - page->first);
+    uint64_t first = position > oldest ? position : oldest;
+    keep_events(page, from, first);
+    page->serial = from->serial;
+    page->first = first;
+    page->count = (uint32_t) (from->head - first);
     page->gaps = from->gaps;
-    for (uint32_t i = 0; i < page->count; i++)
+    for (uint32_t i = page->kept; i < page->count; i++)
         page->events[i] = from->ring[(page->first + i) % FEED_DEPTH];
     pthread_mutex_unlock(&self->lock);
 }

@@ -43,15 +43,18 @@ unsigned event_feed_add(event_feed_t *self, const struct packet_view *view);
 /* Forget where the collectors' numbering stood: the subscription was interrupted on purpose. */
 void event_feed_restart(event_feed_t *self);
 
-/* What a channel has for a reader. */
+/* What a channel has for a reader.  Begins as all zeros. */
 struct feed_page {
+    uint64_t serial;            /* of the channel and its filter; 0 = of none */
     uint64_t first; /* position of events[0]; larger than asked: those between are gone */
     uint32_t count;
+    uint32_t dropped, kept;     /* of the events before: gone from the front, and still there */
     uint64_t gaps;              /* records missed on the bus since the channel began */
     struct shown_event events[FEED_DEPTH];
 };
 
-/* Copy what channel `channel` has from `position` on. */
+/* Make the page hold what channel `channel` has from `position` on.  Events that it holds already
+ * are kept, moved to the front. */
 void event_feed_read(event_feed_t *self, unsigned channel, uint64_t position,
                      struct feed_page *page);
 

@@ -175,6 +175,19 @@ static void adopt_all(sse_clients_t *self)
 
 /* ---- the thread: writing ---- */
 
+/* Move the text of the events that the page has kept to the front. */
+static void keep_text(struct page_text *page)
+{
+    uint32_t from = page->offsets[page->page.dropped];
+    uint32_t end = page->offsets[page->page.dropped + page->page.kept];
+
+    memmove(page->text, page->text + from, end - from);
+    for (uint32_t i = 0; i <= page->page.kept; i++)
+        page->offsets[i] = page->offsets[page->page.dropped + i] - from;
+}
+
+/* Each event becomes text once for all clients with its filter, unless one of them that had fallen
+ * behind comes back for it. */
 static void format_page(sse_clients_t *self, const struct snapshot *snapshot)
 {
     struct page_text *page = self->page;
@@ -182,8 +195,8 @@ static void format_page(sse_clients_t *self, const struct snapshot *snapshot)
     const char *name = NULL;
     bool has_several = snapshot->collector_count > 1;
 
-    page->offsets[0] = 0;
-    for (uint32_t i = 0; i < page->page.count; i++) {
+    keep_text(page);
+    for (uint32_t i = page->page.kept; i < page->page.count; i++) {
         const struct shown_event *event = &page->page.events[i];
         const char *collector = event_feed_collector(self->feed, event->collector);
         if (!named || named->record.ifindex != event->record.ifindex
@@ -348,7 +361,7 @@ int sse_clients_open(uint32_t capacity, latest_t *latest, sse_clients_t **ret_cl
     pthread_mutex_init(&self->lock, NULL);
     self->feed = event_feed_new();
     self->clients = calloc(capacity, sizeof *self->clients);
-    self->page = malloc(sizeof *self->page);
+    self->page = calloc(1, sizeof *self->page);
 
     int rc = self->feed && self->clients && self->page ? open_descriptors(self) : -ENOMEM;
     if (rc == 0)

@@ -112,6 +112,80 @@ START_TEST(a_quiet_filter_loses_nothing_to_a_busy_one)
 }
 END_TEST
 
+static void check_numbers(uint64_t first_seq)
+{
+    for (uint32_t i = 0; i < page.count; i++)
+        ck_assert_uint_eq(page.events[i].seq, first_seq + i);
+}
+
+START_TEST(a_page_keeps_what_it_holds_already)
+{
+    struct feed_place place = join(&EVERYTHING);
+
+    memset(&page, 0, sizeof page);
+    add(1, 100, 1);
+    event_feed_read(feed, place.channel, place.position, &page);
+    ck_assert_uint_eq(page.kept, 0);
+    ck_assert_uint_eq(page.count, 100);
+    add(101, 50, 1);
+    event_feed_read(feed, place.channel, place.position + 70, &page);
+    ck_assert_uint_eq(page.dropped, 70);
+    ck_assert_uint_eq(page.kept, 30);
+    ck_assert_uint_eq(page.count, 80);
+    check_numbers(71);
+    event_feed_read(feed, place.channel, place.position + 150, &page);
+    ck_assert_uint_eq(page.count, 0);
+    event_feed_read(feed, place.channel, place.position + 60, &page);   /* one who is behind */
+    ck_assert_uint_eq(page.kept, 0);
+    ck_assert_uint_eq(page.count, 90);
+    check_numbers(61);
+}
+END_TEST
+
+START_TEST(a_page_keeps_nothing_of_another_channel)
+{
+    struct event_filter filter = of_host(2);
+    struct feed_place place = join(&EVERYTHING);
+
+    memset(&page, 0, sizeof page);
+    add(1, 10, 1);
+    event_feed_read(feed, place.channel, place.position, &page);
+    event_feed_leave(feed, place.channel);
+    struct feed_place other = join(&filter);
+    ck_assert_uint_eq(other.channel, place.channel);
+    add(11, 20, 2);
+    event_feed_read(feed, other.channel, other.position + 5, &page);
+    ck_assert_uint_eq(page.kept, 0);
+    ck_assert_uint_eq(page.count, 15);
+    check_numbers(16);
+}
+END_TEST
+
+/* Positions at random, as clients that read, stall and come back. */
+START_TEST(a_kept_page_is_what_a_fresh_one_would_be)
+{
+    static struct feed_page fresh;
+    struct feed_place place = join(&EVERYTHING);
+    uint64_t seq = 1;
+
+    memset(&page, 0, sizeof page);
+    for (unsigned seed = 0; seed < 300; seed++) {
+        srandom(seed);
+        uint32_t count = 1 + (uint32_t) random() % (seed % 10 == 0 ? 500 : 40);
+        add(seq, count, 1);
+        seq += count;
+        uint64_t behind = (uint64_t) random() % (seed % 7 == 0 ? 2 * FEED_DEPTH : 60);
+        uint64_t position = place.position + (seq - 1 > behind ? seq - 1 - behind : 0);
+        memset(&fresh, 0, sizeof fresh);
+        event_feed_read(feed, place.channel, position, &page);
+        event_feed_read(feed, place.channel, position, &fresh);
+        ck_assert_uint_eq(page.first, fresh.first);
+        ck_assert_uint_eq(page.count, fresh.count);
+        ck_assert_mem_eq(page.events, fresh.events, fresh.count * sizeof *fresh.events);
+    }
+}
+END_TEST
+
 START_TEST(gaps_on_the_bus_are_counted_per_collector)
 {
     struct feed_place place = join(&EVERYTHING);
@@ -196,6 +270,9 @@ int main(void)
     tcase_add_test(tcase, a_reader_of_one_collector_gets_and_misses_nothing_of_others);
     tcase_add_test(tcase, readers_get_what_comes_after_they_joined);
     tcase_add_test(tcase, a_quiet_filter_loses_nothing_to_a_busy_one);
+    tcase_add_test(tcase, a_page_keeps_what_it_holds_already);
+    tcase_add_test(tcase, a_page_keeps_nothing_of_another_channel);
+    tcase_add_test(tcase, a_kept_page_is_what_a_fresh_one_would_be);
     tcase_add_test(tcase, gaps_on_the_bus_are_counted_per_collector);
     tcase_add_test(tcase, an_interrupted_subscription_is_no_gap);
     tcase_add_test(tcase, a_gap_wakes_readers_whose_filter_matches_nothing);

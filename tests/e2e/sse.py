@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 class EventStream:
     """One connection to /events; the head of the answer has been read when it is made."""
 
-    def __init__(self, url, query="", receive_buffer=None, timeout=15):
+    def __init__(self, url, query="", receive_buffer=None, timeout=15, source="127.0.0.1"):
         at = urlsplit(url)
         self.socket = socket.socket()
+        self.socket.bind((source, 0))       # what the caps per address count
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(timeout)
