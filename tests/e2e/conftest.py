@@ -188,6 +188,9 @@ class Process:
         fields = Path(f"/proc/{self.popen.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.popen.pid}/task"))
+
     def rss_bytes(self):
         pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")

@@ -1,7 +1,9 @@
 """A client for live events on a plain socket, so that nothing is buffered or repaired."""
 
 import json
+import select
 import socket
+import threading
 import time
 from urllib.parse import urlsplit
 
@@ -79,3 +81,31 @@ class EventStream:
         except TimeoutError:
             return True
         return False
+
+
+class Drain:
+    """Reads whatever comes for many streams, in a thread, and throws it away."""
+
+    def __init__(self, streams):
+        self.streams = {stream.socket.fileno(): stream.socket for stream in streams}
+        self.received = dict.fromkeys(self.streams, 0)      # bytes
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+
+    def run(self):
+        buffer = bytearray(1 << 20)
+        with select.epoll() as poller:
+            for descriptor, stream in self.streams.items():
+                stream.setblocking(False)
+                poller.register(descriptor, select.EPOLLIN)
+            while not self.stopping.is_set():
+                for descriptor, _ in poller.poll(0.1):
+                    self.received[descriptor] += self.streams[descriptor].recv_into(buffer)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import resource
 import signal
 import socket
 import statistics
@@ -12,6 +13,7 @@ import pytest
 from scapy.all import IP, TCP, UDP, Ether, ICMPv6EchoRequest, IPv6, Raw
 
 from conftest import wait_until
+from sse import Drain
 from fake_collector import (ACK, DROP, EGRESS, FIN, ICMP as ICMP_NUMBER, PSH, SKIP, SSH, SYN, TCP as
                             TCP_NUMBER, UDP as UDP_NUMBER, Record)
 
@@ -294,6 +296,51 @@ def test_a_stalled_client_hurts_only_itself_and_is_told_what_it_missed(fake_ntc)
                 last = int(block["id"])
         assert missed > 0 and received + missed == sent and last == collector.next_seq - 1
     assert fake_ntc.metrics()["ntc_sse_missed_events_total"] == missed
+
+
+@pytest.fixture
+def many_descriptors():
+    """Room for a thousand sockets here; what is started inherits it."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, tuple(max(limit, 4096) for limit in before))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_thousand_clients_of_which_a_tenth_stall(fake_ntc, many_descriptors):
+    clients, batches, batch = 1000, 12, 300
+    fake_ntc.settings["server.sse_clients"] = clients
+    collector = fake_ntc.start_fake()
+    gateway = fake_ntc.processes["gateway"]
+    rss, threads = gateway.rss_bytes(), gateway.threads()
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(fake_ntc.watch(
+            receive_buffer=4096 if i % 10 == 0 else None, source=f"127.0.2.{1 + i // 25}"))
+            for i in range(clients)]
+        stalled, reader, others = streams[0], streams[1], [stream for i, stream in
+                                                           enumerate(streams) if i > 1 and i % 10]
+        collector.wait_subscribed(2)
+        with Drain(others) as drain:
+            for number in range(batches):
+                collector.publish([Record(src_port=1 + number)] * batch)
+                got = [reader.next(30)["src_port"] for _ in range(batch)]
+                assert got == [1 + number] * batch      # who reads misses nothing
+                assert fake_ntc.get("/healthz").status == 200
+            assert gateway.rss_bytes() - rss < 16 << 20
+            assert gateway.threads() == threads
+            sizes = drain.received
+            wait_until(lambda: min(sizes.values()) > batch * 100, "all got events")
+        received = missed = 0
+        while received + missed < batches * batch:
+            block = stalled.block()
+            if block.get("event") == "missed":
+                missed += json.loads(block["data"])["count"]
+            elif "data" in block:
+                received += 1
+        assert missed > 0 and received + missed == batches * batch
+    collector.status()
+    wait_until(lambda: fake_ntc.packets() == batches * batch, "every packet is counted")
+    assert fake_ntc.metrics()["ntc_ledger_difference_packets"] == 0
 
 
 def test_a_stop_with_clients_connected_takes_less_than_a_second(mock_ntc):
