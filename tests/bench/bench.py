@@ -1,7 +1,8 @@
 """Measure NTC, and its peers beside it, on the same generated traffic in one run.
 
     make bench                      everything; a table on stdout, all figures in build/bench.json
-    make bench BENCH_ARGS="live"    only some parts: path aggregator mock remote live rates latency memory lists
+    make bench BENCH_ARGS="live"    only some parts: path aggregator mock remote live rates latency memory sse
+                                    lists
     make bench-compare OLD=file     what changed against an older build/bench.json
 
 Ratios within one run count, absolute times belong to the machine.  All traffic stays in namespaces that this
@@ -504,6 +505,52 @@ def memory():
         bench.close()
 
 
+def sse(clients=1000, rate=100000):
+    """Live events for many clients of which a tenth stall, every packet its own record."""
+    import resource
+    import threading
+    from sse import Drain, EventStream
+    most = max(8192, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, most))
+    bench = Bench()
+    ntc, streams, sent = None, [], []
+    try:
+        ntc = started(bench, **{"server.sse_clients": clients, "events.per_second": HUGE})
+        time.sleep(2)
+        rest = sum(ntc.memory().values())
+        streams = [EventStream(ntc.url, receive_buffer=4096 if i % 10 == 0 else None,
+                               source=f"127.0.2.{1 + i // 25}") for i in range(clients)]
+        before, peak, slowest = ntc.cpu(), 0, 0
+        sender = threading.Thread(target=lambda: sent.append(
+            bench.generate(rate=rate, senders=1, seconds=5)[0]))
+        with Drain([stream for i, stream in enumerate(streams) if i % 10]) as drain:
+            sender.start()
+            while sender.is_alive():
+                begin = time.monotonic()
+                ntc.get("/metrics")
+                slowest = max(slowest, time.monotonic() - begin)
+                peak = max(peak, sum(ntc.memory().values()))
+                time.sleep(0.2)
+            cpu = {name: used - before[name] for name, used in ntc.cpu().items()}
+            values = ntc.settle()
+        readers = drain.received.values()
+        show(f"{clients} SSE clients, a tenth stalled, {rate} packets/s, every packet a record", [{
+            "counted %": 100 * ntc.packets(proto="udp") / sent[0],
+            "lost as events": int(sum(value for name, value in values.items()
+                                      if name.startswith("ntc_lost_packets_total"))),
+            "ledger": int(values["ntc_ledger_difference_packets"]),
+            "MiB more": peak - rest, "slowest /metrics, ms": 1000 * slowest,
+            "gateway CPU-s": cpu["gateway"], "the others CPU-s": sum(cpu.values()) - cpu["gateway"],
+            "MB of a reader": f"{min(readers) / 1e6:.2f} to {max(readers) / 1e6:.2f}"}])
+    finally:
+        for stream in streams:
+            stream.close()
+        if ntc:
+            ntc.processes["collector"].stop()
+            ntc.close()
+        bench.close()
+
+
 def lists():
     bench = Bench()
     ntc = None
@@ -538,7 +585,8 @@ def lists():
         bench.close()
 
 
-PARTS = {part.__name__: part for part in (path, aggregator, mock, remote, live, rates, latency, memory, lists)}
+PARTS = {part.__name__: part for part in (path, aggregator, mock, remote, live, rates, latency, memory, sse,
+                                           lists)}
 
 
 def compare_files(old, new):
