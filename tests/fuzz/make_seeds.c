@@ -181,7 +181,9 @@ static void save_tables(int n)
         exit(EXIT_FAILURE);
     strcpy(page.history.series[0].name, "tcp");
     strcpy(page.history.series[1].name, "udp");
+    query.table = (enum query_table) (n % 3);
     int rc = table_query_encode(&query, &bytes, &size);
+    append("batch_receiver", 4, n, bytes, size);
     save("table_query", n, rc, bytes, size);
     rc = table_page_encode(&page, &bytes, &size);
     save("table_page", n, rc, bytes, size);

@@ -376,6 +376,10 @@ def main():
         soak.run()
     except Broken:
         pass
+    except BaseException as error:      # also what pytest.fail() raises
+        soak.fail("test", repr(error))
+        if isinstance(error, KeyboardInterrupt):
+            raise
     finally:
         soak.report()
         soak.close()

@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from conftest import Network, wait_until  # noqa: E402
+from tc_programs import tc_programs  # noqa: E402
 
 PORT = 9999
 ROUTER_MAC, PEER_MAC = "02:00:00:00:00:aa", "02:00:00:00:00:01"
@@ -73,9 +74,7 @@ class Cable(Network):
         time.sleep(0.05)
 
     def is_watched(self):
-        return all(f"ntc_{way}" in self.router.run("tc", "filter", "show", "dev", "port", way,
-                                                   check=False).stdout
-                   for way in ("ingress", "egress"))
+        return {"ntc_ingress", "ntc_egress"} <= tc_programs("port", self.router.path)
 
     def arrivals(self):
         """Packets that came out of the cable at the router, and those that did not, since it is there."""
