@@ -12,9 +12,11 @@
 #include "list_command.h"
 
 #define MAX_REPORTS 20          /* about single entries; the rest is only counted */
-#define MAX_UNIX_S 100000000000 /* the year 5138: more is a mistake, such as milliseconds */
+#define MAX_UNIX_S 18000000000  /* the year 2540: more is a mistake, such as milliseconds, and no
+                                 * number of nanoseconds in 64 bits */
 
 #define UNCONFIRMED_KEY "unconfirmed"
+#define CLOCK_KEY "clock"
 
 static const char *const LIST_KEYS[NTC_LISTS] = { "blacklist", "whitelist" };
 
@@ -240,6 +242,18 @@ static void read_unconfirmed(const json_t *root, struct list_json_reading *readi
     }
 }
 
+/* Take the clock by which the file was written, if that was since the boot. */
+static void read_clock(const json_t *root, struct list_json_reading *reading)
+{
+    const json_t *clock = json_object_get(root, CLOCK_KEY);
+    const char *boot_id = json_string_value(json_object_get(clock, "boot_id"));
+    const json_t *offset = json_object_get(clock, "offset_ns");
+
+    if (boot_id && boot_id[0] != '\0' && strcmp(boot_id, reading->boot_id) == 0
+        && json_is_integer(offset))
+        reading->wall_offset_ns = json_integer_value(offset);
+}
+
 /* Is this a lists file at all? */
 static int check_root(const json_t *root, struct list_json_reading *reading, char *why,
                       size_t why_size)
@@ -254,11 +268,12 @@ static int check_root(const json_t *root, struct list_json_reading *reading, cha
     json_object_foreach((json_t *) root, key, value) {
         bool known = strcmp(key, LIST_KEYS[NTC_BLACK]) == 0
             || strcmp(key, LIST_KEYS[NTC_WHITE]) == 0 || strcmp(key, UNCONFIRMED_KEY) == 0;
+        bool is_clock = strcmp(key, CLOCK_KEY) == 0;
         if (known && !json_is_array(value)) {
             snprintf(why, why_size, "\"%s\" is not a list in square brackets", key);
             return -EBADMSG;
         }
-        if (!known)
+        if (!known && !is_clock)
             problem(reading, "the key \"%.40s\" is unknown: it is ignored", key);
     }
     return 0;
@@ -284,6 +299,7 @@ int list_json_read(ip_list_t *lists, const char *bytes, size_t size,
         return json_error_code(&error) == json_error_out_of_memory ? -ENOMEM : -EBADMSG;
     }
     rc = check_root(root, reading, why, why_size);
+    read_clock(root, reading);
     for (int list = 0; rc == 0 && list < NTC_LISTS; list++)
         rc = read_list(lists, (enum ntc_list) list, root, reading);
     if (rc == 0)
@@ -392,9 +408,11 @@ static void write_unconfirmed(FILE *file, const unconfirmed_changes_t *unconfirm
 }
 
 int list_json_write(const ip_list_t *lists, const unconfirmed_changes_t *unconfirmed,
-                    int64_t wall_offset_ns, FILE *file)
+                    const char *boot_id, int64_t wall_offset_ns, FILE *file)
 {
-    assert(lists && file);
+    assert(lists && boot_id && file);
+
+    bool has_times = unconfirmed && unconfirmed_changes_size(unconfirmed) > 0;
 
     errno = 0;
     putc_unlocked('{', file);
@@ -403,11 +421,16 @@ int list_json_write(const ip_list_t *lists, const unconfirmed_changes_t *unconfi
         fprintf(file, "%s\"%s\":[", list > 0 ? ",\n" : "", LIST_KEYS[list]);
         for (uint32_t i = 0; i < size; i++) {
             fputs(i > 0 ? ",\n" : "\n", file);
-            write_entry(file, ip_list_at(lists, (enum ntc_list) list, i), wall_offset_ns);
+            const struct ip_list_entry *entry = ip_list_at(lists, (enum ntc_list) list, i);
+            write_entry(file, entry, wall_offset_ns);
+            has_times |= entry->expires_ns != 0;
         }
         putc_unlocked(']', file);
     }
     write_unconfirmed(file, unconfirmed, wall_offset_ns);
+    if (boot_id[0] != '\0' && has_times)
+        fprintf(file, ",\n\"" CLOCK_KEY "\":{\"boot_id\":\"%s\",\"offset_ns\":%" PRId64 "}",
+                boot_id, wall_offset_ns);
     fputs("}\n", file);
     return fflush(file) != 0 || ferror(file) ? -(errno ? errno : EIO) : 0;
 }

@@ -14,8 +14,6 @@ struct list_keeper {
     const struct list_kernel *kernel;
     uint64_t version;
     bool is_unsaved;            /* the file still has what has expired or was undone */
-    bool has_saved_offset;
-    int64_t saved_offset_ns;    /* unix time - boot time, when the file was written */
 };
 
 list_keeper_t *list_keeper_new(ip_list_t *lists, list_store_t *store,
@@ -78,13 +76,6 @@ static int enforce(const list_keeper_t *self)
     return first_error;
 }
 
-static void note_saved(list_keeper_t *self, int64_t wall_offset_ns)
-{
-    self->is_unsaved = false;
-    self->has_saved_offset = true;
-    self->saved_offset_ns = wall_offset_ns;
-}
-
 /* Save and enforce what has just been changed in memory.  When that fails the file is as before and
  * the answer written; memory and kernel are the caller's to undo. */
 static void make_it_so(list_keeper_t *self, int64_t wall_offset_ns, struct list_answer *ret_answer)
@@ -110,7 +101,7 @@ static void make_it_so(list_keeper_t *self, int64_t wall_offset_ns, struct list_
         answer(ret_answer, LIST_NOT_SAVED, "%s", why);
         return;
     }
-    note_saved(self, wall_offset_ns);
+    self->is_unsaved = false;
     self->version++;
     answer(ret_answer, LIST_OK, "%s", "");
     ret_answer->changed = true;
@@ -324,7 +315,7 @@ static void save(list_keeper_t *self, int64_t wall_offset_ns, struct list_answer
         || list_store_commit(self->store, why, sizeof why) != 0)
         answer(ret_answer, LIST_NOT_SAVED, "%s", why);
     else
-        note_saved(self, wall_offset_ns);
+        self->is_unsaved = false;
 }
 
 /* The change of this id, or NULL after answering that there is none. */
@@ -480,7 +471,7 @@ uint32_t list_keeper_expire(list_keeper_t *self, uint64_t boot_ns, int64_t wall_
 /* Only the ends of entries and of the time to confirm are told by the wall clock. */
 static bool has_clock_jumped(list_keeper_t *self, int64_t wall_offset_ns)
 {
-    int64_t moved_ns = wall_offset_ns - self->saved_offset_ns;
+    int64_t moved_ns = wall_offset_ns - list_store_wall_offset_ns(self->store);
 
     return (moved_ns > MAX_CLOCK_SLIP_NS || moved_ns < -MAX_CLOCK_SLIP_NS)
         && (ip_list_next_expiry(self->lists) != 0
@@ -493,10 +484,6 @@ void list_keeper_refresh(list_keeper_t *self, int64_t wall_offset_ns,
     assert(self && ret_answer);
 
     answer(ret_answer, LIST_OK, "%s", "");
-    if (!self->has_saved_offset) {      /* it has just been read by this clock */
-        self->has_saved_offset = true;
-        self->saved_offset_ns = wall_offset_ns;
-    }
     if (self->is_unsaved || has_clock_jumped(self, wall_offset_ns))
         save(self, wall_offset_ns, ret_answer);
 }

@@ -22,6 +22,9 @@ struct list_store {
     const char *keep_as;        /* "broken", "refused": the file must get this name before it may be
                                  * replaced; NULL = it may */
     unconfirmed_changes_t *unconfirmed;
+    char boot_id[40];           /* "" = not known */
+    int64_t wall_offset_ns;     /* of the file */
+    int64_t prepared_offset_ns; /* of the temporary file */
     bool is_broken;             /* the file there is not worth a backup */
 };
 
@@ -34,6 +37,16 @@ static int fail(int error, char *why, size_t why_size, const char *format, ...)
     vsnprintf(why, why_size, format, args);
     va_end(args);
     return error;
+}
+
+static void read_boot_id(char boot_id[40])
+{
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (!file || fscanf(file, "%39[0-9a-f-]", boot_id) != 1)
+        boot_id[0] = '\0';
+    if (file)
+        fclose(file);
 }
 
 int list_store_open(list_store_t **ret_self, const char *path)
@@ -51,6 +64,7 @@ int list_store_open(list_store_t **ret_self, const char *path)
         rc = -ENAMETOOLONG;
     if (rc != 0)
         goto out;
+    read_boot_id(self->boot_id);
     snprintf(self->temporary, sizeof self->temporary, "%s.tmp", self->path);
     snprintf(self->backup, sizeof self->backup, "%s.bak", self->path);
     snprintf(self->folder, sizeof self->folder, "%s", self->path);
@@ -270,16 +284,19 @@ int list_store_load(list_store_t *self, ip_list_t *lists, uint64_t boot_ns,
 
     char reason[256] = "", sentence[PATH_MAX + 320];
     struct list_json_reading reading = { .boot_ns = boot_ns, .wall_offset_ns = wall_offset_ns,
-                                         .report = report, .arg = arg,
+                                         .boot_id = self->boot_id, .report = report, .arg = arg,
                                          .unconfirmed = self->unconfirmed };
     int rc = load_file(self->path, lists, &reading, reason, sizeof reason);
 
+    self->wall_offset_ns = reading.wall_offset_ns;
     if (rc == -ENOENT)
         return 0;
     if (rc == -EBADMSG) {
         snprintf(sentence, sizeof sentence, "the lists file %s is broken: %s", self->path, reason);
         report(sentence, arg);
-        return load_backup(self, lists, &reading);
+        rc = load_backup(self, lists, &reading);
+        self->wall_offset_ns = reading.wall_offset_ns;
+        return rc;
     }
     if (rc != 0)
         return fail(rc, why, why_size, "cannot read the lists file %s: %s", self->path,
@@ -322,7 +339,8 @@ int list_store_prepare(list_store_t *self, const ip_list_t *lists, int64_t wall_
     }
     setvbuf(file, NULL, _IOFBF, WRITE_BUFFER);
     keep_owner(self, fd);
-    rc = list_json_write(lists, self->unconfirmed, wall_offset_ns, file);
+    rc = list_json_write(lists, self->unconfirmed, self->boot_id, wall_offset_ns, file);
+    self->prepared_offset_ns = wall_offset_ns;
     if (rc == 0 && fsync(fd) != 0)
         rc = -errno;
     if (fclose(file) != 0 && rc == 0)
@@ -381,8 +399,11 @@ int list_store_commit(list_store_t *self, char *why, size_t why_size)
         return fail(rc, why, why_size, "cannot sync %s: %s", self->folder, strerror(-rc));
     }
     self->is_broken = false;
+    self->wall_offset_ns = self->prepared_offset_ns;
     return 0;
 }
+
+int64_t list_store_wall_offset_ns(const list_store_t *self) { return self->wall_offset_ns; }
 
 int list_store_set_aside(list_store_t *self, char kept[LIST_STORE_NAME_SIZE])
 {

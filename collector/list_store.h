@@ -49,4 +49,7 @@ int list_store_set_aside(list_store_t *self, char kept[LIST_STORE_NAME_SIZE]);
 
 void list_store_abandon(list_store_t *self);
 
+/* Unix time - boot time by which the file tells times; what was given to _load() without a file. */
+int64_t list_store_wall_offset_ns(const list_store_t *self);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -210,6 +211,49 @@ START_TEST(an_end_in_the_far_future_is_one)
     ck_assert_uint_eq(find(NTC_BLACK, "192.0.2.1")->expires_ns,
                       9700090000ull * NS_PER_S - (uint64_t) OFFSET_NS);
     ck_assert_str_eq(reports, "");
+}
+END_TEST
+
+static void write_with_clock(const char *boot_id, int64_t offset_ns)
+{
+    char text[400];
+
+    snprintf(text, sizeof text, "{\"blacklist\":[{\"ip\":\"192.0.2.1\",\"expires\":1700000060}],"
+             "\"whitelist\":[],\"clock\":{\"boot_id\":\"%s\",\"offset_ns\":%" PRId64 "}}", boot_id,
+             offset_ns);
+    write_text("lists.json", text);
+}
+
+/* An hour forward between saving and loading. */
+START_TEST(a_clock_that_jumped_since_the_file_was_written_moves_no_end)
+{
+    char boot_id[64];
+    const char *text;
+    const int64_t hour_ns = (int64_t) (3600 * NS_PER_S);
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    ck_assert(file && fscanf(file, "%63s", boot_id) == 1);
+    fclose(file);
+    write_with_clock(boot_id, OFFSET_NS - hour_ns);
+    ck_assert_int_eq(load(), 0);
+    ck_assert_str_eq(reports, "");
+    ck_assert_uint_eq(find(NTC_BLACK, "192.0.2.1")->expires_ns, BOOT_NS + 3660 * NS_PER_S);
+    ck_assert_int_eq(list_store_wall_offset_ns(store), OFFSET_NS - hour_ns);
+    ck_assert_int_eq(save(), 0);
+    text = read_text("lists.json");
+    ck_assert_ptr_nonnull(strstr(text, "\"expires\":1700003660}"));
+    ck_assert_ptr_nonnull(strstr(text, boot_id));
+    ck_assert_int_eq(list_store_wall_offset_ns(store), OFFSET_NS);
+}
+END_TEST
+
+START_TEST(the_clock_of_another_boot_is_none)
+{
+    write_with_clock("00000000-0000-0000-0000-000000000000", OFFSET_NS - 5);
+    ck_assert_int_eq(load(), 0);
+    ck_assert_str_eq(reports, "");
+    ck_assert_uint_eq(find(NTC_BLACK, "192.0.2.1")->expires_ns, BOOT_NS + 60 * NS_PER_S);
+    ck_assert_int_eq(list_store_wall_offset_ns(store), OFFSET_NS);
 }
 END_TEST
 
@@ -597,6 +641,8 @@ int main(void)
     tcase_add_test(tcase, an_older_file_with_strings_alone_is_read_and_written_likewise);
     tcase_add_test(tcase, expired_entries_are_left_out);
     tcase_add_test(tcase, an_end_in_the_far_future_is_one);
+    tcase_add_test(tcase, a_clock_that_jumped_since_the_file_was_written_moves_no_end);
+    tcase_add_test(tcase, the_clock_of_another_boot_is_none);
     tcase_add_test(tcase, the_version_before_is_kept);
     tcase_add_test(tcase, abandoning_leaves_nothing);
     tcase_add_loop_test(tcase, a_broken_file_is_put_aside_and_the_version_before_is_used, 0,

@@ -29,7 +29,6 @@ ROUND_S = 10                    # between two checkpoints
 ATTACH_S = 1
 LATE_NS = 2 * 10 ** 9           # a packet that has not arrived by then was dropped
 SETTLE_S = 5
-RESAVE_S = 2.5                  # the lists file follows a clock that jumped
 GROWTH_MIB, GROWTH_FDS = 8, 8   # the queues of the bus alone may take 8 MiB
 SPARED_ROUNDS = 4               # at least: so long nothing ends one of the processes
 
@@ -47,7 +46,6 @@ class Soak:
         self.failure = None
         self.broke = threading.Event()
         self.counts = collections.Counter()
-        self.disk_full_until = self.unsure_until = 0.0
         self.spared, self.spared_rounds, self.spared_cost = None, 0, None
         self.cable = Cable()
         self.ntc = SoakNtc(self.cable)
@@ -147,16 +145,7 @@ class Soak:
         if name == self.spared:
             return
         self.say(f"{words} {name}, again after {after:.2f} s")
-        if name == "collector" and time.monotonic() < self.unsure_until:
-            self.doubt_ends()
         self.supervisor.end(name, how, after)
-
-    def doubt_ends(self):
-        """The lists file may still tell the end of entries by the clock before it jumped."""
-        with self.book.lock:
-            for entry in self.book.entries:
-                if entry.has_ttl:
-                    entry.doubt()
 
     def act_freeze(self):
         name, seconds = self.plan.choice(PROGRAMS), self.plan.uniform(0.2, 4)
@@ -211,9 +200,6 @@ class Soak:
         with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
             while file.write(b"x" * 4096):
                 pass
-        self.disk_full_until = time.monotonic() + seconds
-        if time.monotonic() < self.unsure_until:
-            self.unsure_until = self.disk_full_until + RESAVE_S
         self.supervisor.later(seconds, filler.unlink)
 
     def act_subscriber_stalls(self):
@@ -234,8 +220,6 @@ class Soak:
                  f"{seconds:+.1f} s from ours")
         for name in (names,) if isinstance(names, str) else names:
             self.ntc.set_clock(name, seconds)
-            if name == "collector":
-                self.unsure_until = max(time.monotonic(), self.disk_full_until) + RESAVE_S
 
     def act_flood(self):
         seconds, flows = self.plan.uniform(0.05, 0.4), self.plan.choice(("40", "5000", "random"))
