@@ -2,8 +2,9 @@
  *
  * An entry is "192.0.2.1" or {"ip":"192.0.2.0/24","expires":1767225600.5,"added":...,"reason":"x"}
  * with times in unix seconds.  In memory expiry is boot time: a clock that jumps moves nothing.
- * "clock":{"boot_id":"...","offset_ns":N} tells by which clock the file was written, unix time - boot
- * time in ns: within the same boot its times are read by that one, whatever the clock says since.
+ * "clock":{"boot_id":"...","offset_ns":N} tells by which clock the file was written, unix time -
+ * boot time in ns: within the same boot its times are read by that one, whatever the clock says
+ * since.
  * Changes that wait to be confirmed are beside them, if there are any:
  * "unconfirmed":[{"id":"5f0c6d1be2a94c03","until":1767225600,"list":"blacklist","ip":"192.0.2.1",
  * "removed":false,"expires":...,"before":ENTRY}]; "before" is missing if it was not listed.
