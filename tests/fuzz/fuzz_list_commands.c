@@ -4,8 +4,6 @@
  * Bit 0 of a message's kind: in the name of root.  Else by the socket, as one frame or, bit 1, two.
  * Whatever was asked: memory, kernel and file say the same afterwards.
  */
-#include <sys/stat.h>
-
 #include "clock.h"
 #include "fuzz_bus.h"
 #include "fuzz_lists.h"
@@ -124,21 +122,16 @@ static void ask_by_socket(list_commands_t *commands, const struct fuzz_message *
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static const struct config_numbers NOBODY;
-    static char folder[64], path[128];
     const struct list_kernel kernel = { kernel_put, kernel_remove, kernel_hits, NULL };
     struct fuzz_script script = { bytes, bytes + size };
     struct fuzz_message message;
     list_store_t *store;
     list_commands_t *commands;
-    char why[512];
+    char why[512], path[128];
 
     zsys_handler_set(NULL);
-    if (folder[0] == '\0') {
-        snprintf(folder, sizeof folder, "/dev/shm/ntc-fuzz-commands-%d", (int) getpid());
-        FUZZ_ASSERT(mkdir(folder, 0700) == 0);
-        snprintf(path, sizeof path, "%s/lists.json", folder);
-    }
-    unlink(path);
+    fuzz_lists_path(path);
+    fuzz_empty_folder();
     fuzz_bus_endpoint(endpoint, "commands");
     ip_list_t *lists = ip_list_new(HOSTS, PREFIXES);
     FUZZ_ASSERT(lists && list_store_open(&store, path) == 0);

@@ -1,10 +1,7 @@
 /* fuzz_lists_file - a lists file of any bytes: what is taken from it survives saving and loading,
  * and nothing that was in the file is overwritten before it has been kept.
  */
-#include <dirent.h>
 #include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "fuzz_lists.h"
 
@@ -13,7 +10,7 @@ enum { HOSTS = 64, PREFIXES = 16 };
 #define BOOT_NS 1000000000000
 #define OFFSET_NS 1700000000000000000
 
-static char folder[64], path[128];
+static char path[128];
 
 static void on_problem(const char *sentence, void *arg)
 {
@@ -21,29 +18,23 @@ static void on_problem(const char *sentence, void *arg)
     (*(unsigned *) arg)++;
 }
 
-/* Remove every file; returns whether one of them held exactly these bytes. */
-static int sweep(const uint8_t *bytes, size_t size)
+/* Whether a file in the folder holds exactly these bytes. */
+static bool is_kept(const uint8_t *bytes, size_t size)
 {
-    DIR *dir = opendir(folder);
-    int found = 0;
+    DIR *dir = opendir(fuzz_folder);
+    char name[400], *content = malloc(size + 1);
+    bool found = false;
 
-    FUZZ_ASSERT(dir);
-    for (struct dirent *entry = readdir(dir); entry; entry = readdir(dir)) {
-        char name[400], *content = NULL;
-        struct stat info;
-        snprintf(name, sizeof name, "%s/%s", folder, entry->d_name);
-        if (entry->d_name[0] == '.' || stat(name, &info) != 0)
-            continue;
-        FILE *file = fopen(name, "re");
-        content = malloc(size + 1);
-        if (file && content && (size_t) info.st_size == size
-            && fread(content, 1, size, file) == size && memcmp(content, bytes, size) == 0)
-            found = 1;
-        free(content);
+    FUZZ_ASSERT(dir && content);
+    for (struct dirent *entry = readdir(dir); entry && !found; entry = readdir(dir)) {
+        snprintf(name, sizeof name, "%s/%s", fuzz_folder, entry->d_name);
+        FILE *file = entry->d_name[0] != '.' ? fopen(name, "re") : NULL;
+        found = file && fread(content, 1, size + 1, file) == size
+            && memcmp(content, bytes, size) == 0;
         if (file)
             fclose(file);
-        unlink(name);
     }
+    free(content);
     closedir(dir);
     return found;
 }
@@ -71,11 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     unsigned problems, again_problems;
     int rc, again_rc;
 
-    if (folder[0] == '\0') {
-        snprintf(folder, sizeof folder, "/dev/shm/ntc-fuzz-lists-%d", (int) getpid());
-        FUZZ_ASSERT(mkdir(folder, 0700) == 0);
-        snprintf(path, sizeof path, "%s/lists.json", folder);
-    }
+    fuzz_lists_path(path);
+    fuzz_empty_folder();
     FILE *file = fopen(path, "we");
     FUZZ_ASSERT(file && fwrite(bytes, 1, size, file) == size && fclose(file) == 0);
 
@@ -84,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     ip_list_t *again = load(&again_problems, &again_rc);
     FUZZ_ASSERT(again_rc == 0 && again_problems == 0);
     fuzz_same_lists(lists, again);
-    FUZZ_ASSERT(sweep(bytes, size) || problems == 0);
+    FUZZ_ASSERT(is_kept(bytes, size) || problems == 0);
     ip_list_destroy(&again);
     ip_list_destroy(&lists);
     return 0;
