@@ -42,7 +42,7 @@ static int answer_lists(const struct list_request *request, uint8_t **ret_answer
     struct list_reply reply = { .request_id = request->request_id, .list_version = 3,
                                 .collector_id = "c0" };
 
-    if (request->op == LIST_OP_LIST) {
+    if (request->op == LIST_OP_LIST || request->op == LIST_OP_UNCONFIRMED) {
         strcpy(rows[0].prefix, "192.0.2.1");
         strcpy(rows[1].prefix, "2001:db8::/32");
         strcpy(rows[1].reason, "\"quoted\" \x01 \xc3\xa9");
@@ -50,8 +50,9 @@ static int answer_lists(const struct list_request *request, uint8_t **ret_answer
         reply.entry_count = 2;
     } else {
         changes++;
-        strcpy(reply.prefix, request->prefix);
+        snprintf(reply.prefix, sizeof reply.prefix, "%s", "192.0.2.1");
         reply.changed = true;
+        reply.unconfirmed_until_unix_ns = request->confirm_s * NS_PER_S;
         reply.code = request->ttl_s % 8 < 6 ? (enum list_code) (request->ttl_s % 8) : LIST_OK;
         if (reply.code != LIST_OK)
             strcpy(reply.error, "the collector says \"no\"");

@@ -9,6 +9,7 @@ docs/testing.md says what is done, what is checked and how to read a failure.
 import argparse
 import collections
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -354,6 +355,9 @@ def main():
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     options = parser.parse_args()
+    if os.geteuid() != 0:
+        print("soak: TC programs and network namespaces need root: sudo make soak", file=sys.stderr)
+        return 2
     print(f"soak: seed {options.seed}, {options.minutes:g} minutes", flush=True)
     soak = Soak(options.seed, options.minutes)
     try:
