@@ -156,6 +156,7 @@ static int start(struct context *self)
 
     if (rc < 0)
         return fail("take signals", rc);
+    zsock_setup_make_room(self->config.bus.collectors.size, 0);
     if ((rc = open_socket(&self->config, BUS_SNAPSHOTS, ZMQ_XPUB, &self->snapshots_socket)) != 0
         || (rc = open_socket(&self->config, BUS_QUERIES, ZMQ_REP, &self->queries_socket)) != 0)
         return rc;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -15,6 +16,7 @@
 enum {
     MAX_IPC_PATH = sizeof(((struct sockaddr_un *) NULL)->sun_path) - 1,
     MAX_LOCK_PATH = MAX_IPC_PATH + sizeof LOCK_SUFFIX,
+    OTHER_SOCKETS = 1024,           /* what libzmq and the system allow by themselves */
     LINGER_MS = 2000,
     HANDSHAKE_MS = 2000,
     RECONNECT_MS = 100,
@@ -119,6 +121,20 @@ static void release_lock(int lock_fd, const char *path)
     unlink(path);
     unlink(lock_path);
     close(lock_fd);
+}
+
+/* A peer over tcp takes two links (events, commands), each of them a socket, two more that tell
+ * what becomes of it, a descriptor for each and one for the connection. */
+void zsock_setup_make_room(uint32_t peers, uint32_t others)
+{
+    rlim_t wanted = OTHER_SOCKETS + others + 8 * peers;
+    struct rlimit limit;
+
+    zsys_set_max_sockets(OTHER_SOCKETS + 6 * peers);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int zsock_setup_bind(struct bound_socket *ret_bound, int type, const char *endpoint, int queue)

@@ -47,6 +47,10 @@ void zsock_setup_unbind(struct bound_socket *bound);
  * Returns the socket, which the caller destroys, or NULL (errno is set; ENOKEY: a tcp endpoint). */
 zsock_t *zsock_setup_connect(int type, const char *endpoint, int queue);
 
+/* Make room for the sockets and descriptors that connections to `peers` collectors take, beside
+ * `others` descriptors, as far as the system allows.  Call it before the first socket is made. */
+void zsock_setup_make_room(uint32_t peers, uint32_t others);
+
 /* Make a socket of `type` for `endpoint`, not connected yet.
  * Returns the socket, which the caller destroys, or NULL when memory is short. */
 zsock_t *zsock_setup_new(int type, const char *endpoint, int queue);

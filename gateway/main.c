@@ -5,7 +5,6 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 #include "command_line.h"
 #include "gateway.h"
@@ -15,6 +14,7 @@
 #include "peer_keys.h"
 #include "service_notify.h"
 #include "stop_signal.h"
+#include "zsock_setup.h"
 
 /* Everything main() owns. */
 struct process {
@@ -40,18 +40,6 @@ static const struct command_option OPTIONS[] = {
     { "ui", "DIR", "serve the web page from DIR", take_ui },
     { 0 },
 };
-
-/* Connections and clients for live events each need a descriptor. */
-static void raise_descriptor_limit(const struct config *config)
-{
-    struct rlimit limit;
-    rlim_t wanted = 1024 + config->server.connections + config->server.sse_clients;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-        return;
-    limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 /* Say where the page is, with addresses that others can use. */
 static void announce(const struct gateway *gateway)
@@ -118,7 +106,8 @@ int main(int argc, char **argv)
         return 2;
     }
     heap_limits_set(2);
-    raise_descriptor_limit(&self.config);
+    zsock_setup_make_room(self.config.bus.collectors.size,
+                          self.config.server.connections + self.config.server.sse_clients);
     if (self.config.server.timezone[0] != '\0')
         setenv("TZ", self.config.server.timezone, 1);
     tzset();

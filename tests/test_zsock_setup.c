@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -333,6 +334,24 @@ START_TEST(garbage_on_the_wire_ends_only_its_own_connection)
 }
 END_TEST
 
+START_TEST(there_is_room_for_all_collectors)
+{
+    static zsock_t *sockets[1200];
+    struct rlimit limit;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = 256;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    zsock_setup_make_room(256, 100);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_uint_eq(limit.rlim_cur, 1024 + 100 + 8 * 256);
+    for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++)
+        ck_assert_ptr_nonnull(sockets[i] = zsock_setup_new(ZMQ_SUB, endpoint, 16));
+    for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++)
+        zsock_destroy(&sockets[i]);
+}
+END_TEST
+
 static int on_readable(zloop_t *loop, zsock_t *reader, void *arg)
 {
     (void) loop;
@@ -380,6 +399,7 @@ int main(void)
     tcase_add_test(tcase, a_peer_that_restarts_is_found_within_a_second);
     tcase_add_test(tcase, a_message_over_the_limit_is_cut_off);
     tcase_add_test(tcase, garbage_on_the_wire_ends_only_its_own_connection);
+    tcase_add_test(tcase, there_is_room_for_all_collectors);
     tcase_add_test(tcase, a_watched_socket_calls_its_handler);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
