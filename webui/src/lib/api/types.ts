@@ -123,6 +123,8 @@ export interface Summary {
     top_flows: FlowRow[];
     tables: { name: string; size: number; capacity: number; evicted: number; refused: number }[];
     collectors: CollectorState[];
+    /** Where a collector should be and nothing is heard, and why; "" = not known */
+    unheard: { endpoint: string; problem: string }[];
     aggregator: {
         state: 'live' | 'stale' | 'away';
         /** null when it was never heard */

@@ -87,8 +87,12 @@ describe('collectorSigns', () => {
 
 describe('troubleOf', () => {
     const collector = { id: 'pi', state: 'live', notes: [], age_s: 0.2, interfaces: [] };
-    const summary = (aggregator: string, collectors: unknown[]) =>
-        ({ aggregator: { state: aggregator, age_s: 12 }, collectors }) as unknown as Summary;
+    const summary = (aggregator: string, collectors: unknown[], unheard: unknown[] = []) =>
+        ({
+            aggregator: { state: aggregator, age_s: 12 },
+            collectors,
+            unheard,
+        }) as unknown as Summary;
 
     it('names the part that is missing', () => {
         const away = { ...collector, state: 'away' };
@@ -104,6 +108,7 @@ describe('troubleOf', () => {
             summary('live', [collector, { ...away, id: 'b' }, away]),
             summary('live', [{ ...collector, notes: ['rival'] }]),
             summary('live', [detached]),
+            summary('live', [collector], [{ endpoint: 'tcp://pi2:7386', problem: '' }]),
             summary('live', [collector]),
         ].map((one) => troubleOf(one)?.title);
         expect(titles).toEqual([
@@ -114,8 +119,17 @@ describe('troubleOf', () => {
             '2 collectors away',
             'Name used twice',
             'eth1 not watched',
+            'Collector not heard',
             undefined,
         ]);
+    });
+
+    it('says why a collector is not heard where that is known', () => {
+        const unheard = [{ endpoint: 'tcp://pi2:7386', problem: 'it refuses our key' }];
+        const reason = 'tcp://pi2:7386: it refuses our key.';
+        const away = { ...collector, state: 'away' };
+        for (const collectors of [[], [collector, away], [collector]])
+            expect(troubleOf(summary('live', collectors, unheard))?.why).toContain(reason);
     });
 });
 

@@ -181,7 +181,9 @@ export interface StateWords {
 
 /** What is missing among the programs, the worst first; null when all are well. */
 export function troubleOf(summary: Summary): StateWords | null {
-    const { aggregator, collectors } = summary;
+    const { aggregator, collectors, unheard } = summary;
+    const told = unheard.find((one) => one.problem);
+    const reason = told ? ` ${told.endpoint}: ${told.problem}.` : '';
     if (aggregator.state === 'away')
         return {
             level: 'alarm',
@@ -198,7 +200,7 @@ export function troubleOf(summary: Summary): StateWords | null {
         return {
             level: 'alarm',
             title: 'No collector',
-            why: 'No ntc-collector has reported yet: is it running?',
+            why: `No ntc-collector has reported yet: is it running?${reason}`,
         };
     const aways = collectors.filter((collector) => collector.state !== 'live');
     const away = aways[0];
@@ -206,7 +208,16 @@ export function troubleOf(summary: Summary): StateWords | null {
         return {
             level: 'alarm',
             title: aways.length > 1 ? `${aways.length} collectors away` : 'Collector away',
-            why: `Nothing has come from collector ${away.id} for ${duration(away.age_s)}. What is blocked stays blocked.`,
+            why: `Nothing has come from collector ${away.id} for ${duration(away.age_s)}. What is blocked stays blocked.${reason}`,
+        };
+    if (unheard[0])
+        return {
+            level: 'alarm',
+            title:
+                unheard.length > 1
+                    ? `${unheard.length} collectors not heard`
+                    : 'Collector not heard',
+            why: `Nothing comes from ${unheard[0].endpoint}.${reason}`,
         };
     for (const collector of collectors)
         for (const { level, text, why } of collectorSigns(collector))
