@@ -37,29 +37,36 @@ static uint64_t bad_messages(const struct context *self)
     return batch_receiver_bad_messages(self->receiver) + query_service_bad_messages(self->queries);
 }
 
-static void on_second(void *arg)
+static void take_subscriptions(struct context *self)
 {
-    struct context *self = arg;
-
-    batch_receiver_on_second(self->receiver);
-    snapshot_publisher_on_second(self->snapshots, bad_messages(self));
-}
-
-static int on_subscription(zloop_t *loop, zsock_t *socket, void *arg)
-{
-    struct context *self = arg;
+    void *handle = zsock_resolve(self->snapshots_socket.socket);
     zmq_msg_t message;
 
-    (void) loop;
     zmq_msg_init(&message);
-    while (zmq_msg_recv(&message, zsock_resolve(socket), ZMQ_DONTWAIT) >= 0) {
+    while (zmq_msg_recv(&message, handle, ZMQ_DONTWAIT) >= 0) {
         const uint8_t *bytes = zmq_msg_data(&message);
         size_t size = zmq_msg_size(&message);
         flow_publisher_on_subscription(self->flows, bytes, size);
         snapshot_publisher_on_subscription(self->snapshots, bytes, size, bad_messages(self));
     }
     zmq_msg_close(&message);
+}
+
+static int on_subscription(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void) loop;
+    (void) item;
+    take_subscriptions(arg);
     return 0;
+}
+
+static void on_second(void *arg)
+{
+    struct context *self = arg;
+
+    batch_receiver_on_second(self->receiver);
+    snapshot_publisher_on_second(self->snapshots, bad_messages(self));
+    take_subscriptions(self);   /* sending may have swallowed that there is one */
 }
 
 /* Bind a socket of the bus.  Returns 0, or a negative errno that has been logged. */
@@ -137,7 +144,8 @@ static int watch(struct context *self)
     if (rc == 0)
         rc = query_service_start(self->queries, self->loop);
     if (rc == 0)
-        rc = zsock_setup_watch(self->loop, self->snapshots_socket.socket, on_subscription, self);
+        rc = zsock_setup_watch_changes(self->loop, self->snapshots_socket.socket, on_subscription,
+                                       self);
     if (rc == 0)
         rc = second_timer_start(&self->seconds, self->loop, on_second, self);
     return rc;

@@ -11,6 +11,7 @@
 
 struct query_service {
     zsock_t *socket;
+    zloop_t *loop;
     const aggregate_t *aggregate;
     uint64_t bad_messages;
 };
@@ -66,14 +67,14 @@ static void reply(query_service_t *self, zmq_msg_t *request)
     table_page_clear(&page);
 }
 
+static int on_more(zloop_t *loop, int timer_id, void *arg);
+
 /* One query per turn: the next may take as long. */
-static int on_query(zloop_t *loop, zsock_t *socket, void *arg)
+static void take_query(query_service_t *self)
 {
-    query_service_t *self = arg;
-    void *handle = zsock_resolve(socket);
+    void *handle = zsock_resolve(self->socket);
     zmq_msg_t request, rest;
 
-    (void) loop;
     zmq_msg_init(&request);
     if (zmq_msg_recv(&request, handle, ZMQ_DONTWAIT) >= 0) {
         zmq_msg_init(&rest);
@@ -84,12 +85,30 @@ static int on_query(zloop_t *loop, zsock_t *socket, void *arg)
         reply(self, &request);
     }
     zmq_msg_close(&request);
+    if (zsock_events(self->socket) & ZMQ_POLLIN)
+        zloop_timer(self->loop, 0, 1, on_more, self);
+}
+
+static int on_more(zloop_t *loop, int timer_id, void *arg)
+{
+    (void) loop;
+    (void) timer_id;
+    take_query(arg);
+    return 0;
+}
+
+static int on_query(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    (void) loop;
+    (void) item;
+    take_query(arg);
     return 0;
 }
 
 int query_service_start(query_service_t *self, zloop_t *loop)
 {
-    return zsock_setup_watch(loop, self->socket, on_query, self);
+    self->loop = loop;
+    return zsock_setup_watch_changes(loop, self->socket, on_query, self);
 }
 
 uint64_t query_service_bad_messages(const query_service_t *self) { return self->bad_messages; }

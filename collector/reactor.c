@@ -11,6 +11,7 @@
 #include "log.h"
 #include "service_notify.h"
 #include "stop_signal.h"
+#include "zsock_setup.h"
 
 /* The loop polls descriptors only, never zsocks: zloop asks each of those twice in every round what
  * it has, and that was two thirds of a round.  And the pump has a timer descriptor, because zloop's
@@ -318,6 +319,11 @@ static bool watch(reactor_t *self, int fd, zloop_fn *handler)
     return true;
 }
 
+static bool watch_bus(reactor_t *self, zsock_t *socket)
+{
+    return zsock_setup_watch_changes(self->loop, socket, on_bus, self) == 0;
+}
+
 static bool watch_all(reactor_t *self)
 {
     const struct reactor_parts *parts = &self->parts;
@@ -325,9 +331,9 @@ static bool watch_all(reactor_t *self)
     return stop_signal_watch(self->loop, parts->stop_fd) == 0
         && service_notify_watch(self->loop) == 0
         && watch(self, self->pump_fd, on_pump)
-        && watch(self, zsock_fd(event_publisher_socket(parts->publisher)), on_bus)
-        && watch(self, zsock_fd(list_commands_socket(parts->commands)), on_bus)
-        && (!parts->remote || watch(self, zsock_fd(remote_clients_socket(parts->remote)), on_bus))
+        && watch_bus(self, event_publisher_socket(parts->publisher))
+        && watch_bus(self, list_commands_socket(parts->commands))
+        && (!parts->remote || watch_bus(self, remote_clients_socket(parts->remote)))
         && (parts->source->event_fd < 0 || watch(self, parts->source->event_fd, on_event))
         && zloop_timer(self->loop, REPORT_MS, 1, on_second, self) >= 0;
 }

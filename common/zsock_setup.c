@@ -259,6 +259,18 @@ int zsock_setup_watch(zloop_t *loop, zsock_t *socket, zloop_reader_fn *handler, 
     return 0;
 }
 
+int zsock_setup_watch_changes(zloop_t *loop, zsock_t *socket, zloop_fn *handler, void *arg)
+{
+    assert(loop && socket && handler);
+
+    zmq_pollitem_t item = { .fd = zsock_fd(socket), .events = ZMQ_POLLIN };
+
+    if (zloop_poller(loop, &item, handler, arg) != 0)
+        return -ENOMEM;
+    zloop_poller_set_tolerant(loop, &item);
+    return 0;
+}
+
 /* libzmq writes "localhost:UID:GID:PID" from SO_PEERCRED; over tcp the text is a bare address. */
 long zsock_setup_peer_uid(zmq_msg_t *message)
 {

@@ -71,6 +71,11 @@ int zsock_setup_secure_connect(zsock_t *socket, const char *endpoint,
 /* Call `handler` when `socket` has something to read.  Returns 0 or -ENOMEM. */
 int zsock_setup_watch(zloop_t *loop, zsock_t *socket, zloop_reader_fn *handler, void *arg);
 
+/* Call `handler` when something about `socket` has changed.  It costs less: zloop asks what it
+ * watches as above twice in every round.  But a change is told once, so the handler must take all
+ * there is or look again, and so must who has sent on the socket.  Returns 0 or -ENOMEM. */
+int zsock_setup_watch_changes(zloop_t *loop, zsock_t *socket, zloop_fn *handler, void *arg);
+
 /* The uid of the process that sent `message` over ipc, or -ENODATA when the transport has none. */
 long zsock_setup_peer_uid(zmq_msg_t *message);
 

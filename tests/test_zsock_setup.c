@@ -379,6 +379,45 @@ START_TEST(a_watched_socket_calls_its_handler)
 }
 END_TEST
 
+struct reading {
+    zsock_t *socket;
+    unsigned messages;
+};
+
+/* Take all there is, and end with the third message. */
+static int on_change(zloop_t *loop, zmq_pollitem_t *item, void *arg)
+{
+    struct reading *reading = arg;
+
+    (void) loop;
+    (void) item;
+    while (zsock_events(reading->socket) & ZMQ_POLLIN) {
+        char *text = zstr_recv(reading->socket);
+        ck_assert_str_eq(text, "hello");
+        freen(text);
+        reading->messages++;
+    }
+    return reading->messages < 3 ? 0 : -1;
+}
+
+START_TEST(a_socket_whose_changes_are_watched_calls_its_handler)
+{
+    struct bound_socket bound = bind_type(ZMQ_PULL);
+    zsock_t *client = zsock_setup_connect(ZMQ_PUSH, endpoint, 16);
+    struct reading reading = { .socket = bound.socket };
+    zloop_t *loop = zloop_new();
+
+    ck_assert_int_eq(zsock_setup_watch_changes(loop, bound.socket, on_change, &reading), 0);
+    for (int i = 0; i < 3; i++)
+        zstr_send(client, "hello");
+    zloop_start(loop);
+    ck_assert_uint_eq(reading.messages, 3);
+    zloop_destroy(&loop);
+    zsock_destroy(&client);
+    zsock_setup_unbind(&bound);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("zsock_setup");
@@ -401,6 +440,7 @@ int main(void)
     tcase_add_test(tcase, garbage_on_the_wire_ends_only_its_own_connection);
     tcase_add_test(tcase, there_is_room_for_all_collectors);
     tcase_add_test(tcase, a_watched_socket_calls_its_handler);
+    tcase_add_test(tcase, a_socket_whose_changes_are_watched_calls_its_handler);
     suite_add_tcase(suite, tcase);
     return suite_run(suite);
 }
