@@ -127,6 +127,11 @@ class Network:
         self.router.run("ip", "link", "set", device, "up")
         self.peer.run("ip", "link", "set", "peer", "up")
 
+    def arrivals(self):
+        """Packets that came out of the cable at the router, and those that did not, since it is there."""
+        link = json.loads(self.peer.run("ip", "-s", "-j", "link", "show", "peer").stdout)[0]
+        return link["stats64"]["tx"]["packets"], link["stats64"]["tx"]["dropped"]
+
     def send(self, frames, sender="peer"):
         """Send scapy packets as they are: from the peer (ingress) or the router (egress)."""
         host, device = (self.peer, "peer") if sender == "peer" else (self.router, "port")

@@ -24,16 +24,13 @@ def frames(source, count, to="192.0.2.1"):
 
 def generate(net, packets):
     """Send at least so many, in bursts; returns how many came out of the cable at the router."""
-    def arrived():
-        link = json.loads(net.peer.run("ip", "-s", "-j", "link", "show", "peer").stdout)[0]
-        return link["stats64"]["tx"]["packets"]
-    before = arrived()
+    before = net.arrivals()[0]
 
     def burst():
         net.peer.run(GENERATOR, "peer", "--flows", "40", "--seconds", "0.2")
-        return arrived() - before >= packets
+        return net.arrivals()[0] - before >= packets
     wait_until(burst, f"{packets} packets", timeout=60)
-    return arrived() - before
+    return net.arrivals()[0] - before
 
 
 @contextlib.contextmanager

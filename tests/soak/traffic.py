@@ -76,11 +76,6 @@ class Cable(Network):
     def is_watched(self):
         return {"ntc_ingress", "ntc_egress"} <= tc_programs("port", self.router.path)
 
-    def arrivals(self):
-        """Packets that came out of the cable at the router, and those that did not, since it is there."""
-        link = json.loads(self.peer.run("ip", "-s", "-j", "link", "show", "peer").stdout)[0]
-        return link["stats64"]["tx"]["packets"], link["stats64"]["tx"]["dropped"]
-
 
 class Sender(threading.Thread):
     """Sends `rate` packets a second of all addresses in turn, through one end of the cable."""
