@@ -14,7 +14,7 @@ static char path[128];
 
 static void on_problem(const char *sentence, void *arg)
 {
-    FUZZ_ASSERT(sentence[0] != '\0' && !strchr(sentence, '\n'));
+    FUZZ_ASSERT(sentence[0] != '\0');
     (*(unsigned *) arg)++;
 }
 
