@@ -249,7 +249,7 @@ BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev li
 TEST_PACKAGES := protobuf-compiler python3-pytest python3-scapy python3-zmq python3-protobuf \
     iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics chromium \
     libclang-rt-dev cppcheck shellcheck dpkg-dev mmdebstrap systemd-container lintian groff cpio \
-    gcc-aarch64-linux-gnu qemu-user-static qemu-system-x86 qemu-system-arm
+    gcc-aarch64-linux-gnu qemu-user-static qemu-system-x86 qemu-system-arm wrk slowhttptest
 
 deps: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES)
 deps-test: ; @mkdir -p build && deploy/install-packages.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)

@@ -12,7 +12,12 @@
 
 #include "admin_token.h"
 #include "authority.h"
+#include "clock.h"
+#include "log.h"
 #include "token_throttle.h"
+
+#define TELLING_NS (60 * NS_PER_S)
+#define TOLD_MAX 30             /* log lines in that time */
 
 struct access {
     const struct config *config;
@@ -23,6 +28,8 @@ struct access {
     pthread_mutex_t lock;       /* of the two tables */
     struct session_table sessions;
     struct token_throttle throttle;
+    uint64_t telling_since_ns;  /* wrong tokens are logged: the minute that counts now */
+    unsigned told, untold;      /* in it */
 };
 
 access_t *access_new(const struct config *config, const char *admin_token)
@@ -220,6 +227,26 @@ static enum session_rights rights_of_token(const access_t *self, const char *tok
     return is_admin ? SESSION_ADMIN : is_read ? SESSION_READ : SESSION_NONE;
 }
 
+/* Log the address, so that people and programs can act on it; but nobody fills the log. */
+static void tell_wrong_token(access_t *self, const struct ip_addr *client, uint64_t now_ns)
+{
+    char text[IP_TEXT_SIZE];
+
+    if (now_ns - self->telling_since_ns >= TELLING_NS) {
+        if (self->untold > 0)
+            log_warning("%u more wrong tokens were shown in a minute", self->untold);
+        self->telling_since_ns = now_ns;
+        self->told = self->untold = 0;
+    }
+    if (self->told == TOLD_MAX) {
+        self->untold++;
+        return;
+    }
+    self->told++;
+    ip_addr_format(client->bytes, text);
+    log_warning("a wrong token from %s", text);
+}
+
 /* Try a token for `client`.  Returns its rights, -EACCES when it is wrong, -EAGAIN when the client
  * must wait. */
 static int try_token(access_t *self, const struct ip_addr *client, const char *token,
@@ -233,6 +260,7 @@ static int try_token(access_t *self, const struct ip_addr *client, const char *t
         rc = rights_of_token(self, token);
         if (rc == SESSION_NONE) {
             token_throttle_fail(&self->throttle, client, now_ns);
+            tell_wrong_token(self, client, now_ns);
             rc = -EACCES;
         } else {
             token_throttle_forgive(&self->throttle, client);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "list_fanout.h"
@@ -15,6 +16,9 @@
 #define MAX_TTL_S (100ll * 365 * 24 * 3600)
 
 enum {
+    READERS_MAX = 16,
+    READER_TRIES = 5,
+    READER_WAIT_US = 50000,
     PAGE_TEXT_MAX = 8 * 1024 * 1024,    /* 2000 entries, every byte of their reasons escaped */
 };
 
@@ -261,9 +265,7 @@ static int reply_pages(struct http_exchange *exchange, const struct list_pages *
     }
     json_put_array_end(&json);
     if (is_whole && http_reply_piece(exchange, text.data, text.size))
-        http_reply_end(exchange);
-    else
-        mg_disable_connection_keep_alive(exchange->connection);     /* told by the missing end */
+        http_reply_end(exchange);       /* else the missing end tells that it is not whole */
     text_buffer_free(&text);
     return 200;
 }
@@ -296,6 +298,19 @@ static int reply_list(struct http_exchange *exchange, enum list_name list, uint3
     return status;
 }
 
+/* A long list is work for the collector and memory here: changes must not wait behind a flood of
+ * such requests.  Returns false when there are too many for longer than a moment. */
+static bool begin_reading(struct gateway *gateway)
+{
+    for (int tries = 0; tries < READER_TRIES; tries++) {
+        if (atomic_fetch_add(&gateway->list_readers, 1) < READERS_MAX)
+            return true;
+        atomic_fetch_sub(&gateway->list_readers, 1);
+        usleep(READER_WAIT_US);
+    }
+    return false;
+}
+
 int api_lists_get(struct http_exchange *exchange, int list)
 {
     static const char *const KNOWN[] = { "collector", "partial", NULL };
@@ -307,10 +322,13 @@ int api_lists_get(struct http_exchange *exchange, int list)
     if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
         || query_params_number(&params, "partial", 0, 1, 0, &partial, why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
+    if (!begin_reading(exchange->gateway))
+        return http_reply_away(exchange, "%d lists are being read now: try again", READERS_MAX);
     int status = list_fanout_choose(exchange, query_params_get(&params, "collector"), &targets);
-    if (status != 0)
-        return status;
-    return targets.size == 1
-        ? reply_list(exchange, (enum list_name) list, targets.peers[0])
-        : list_merge_reply(exchange, (enum list_name) list, &targets, partial == 1);
+    if (status == 0)
+        status = targets.size == 1
+            ? reply_list(exchange, (enum list_name) list, targets.peers[0])
+            : list_merge_reply(exchange, (enum list_name) list, &targets, partial == 1);
+    atomic_fetch_sub(&exchange->gateway->list_readers, 1);
+    return status;
 }

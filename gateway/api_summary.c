@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "collector_health.h"
 #include "collector_totals.h"
+#include "http_server.h"
 #include "metrics_page.h"
 #include "packet_words.h"
 #include "query_params.h"
@@ -179,6 +180,17 @@ static void write_collector(struct json_writer *json, const struct collector_sta
     json_put_object_end(json);
 }
 
+static void write_connections(struct json_writer *json, struct http_front_counters counters)
+{
+    json_put_object(json, "connections");
+    json_put_unsigned(json, "accepted", counters.accepted);
+    json_put_unsigned(json, "refused", counters.refused);
+    json_put_unsigned(json, "timed_out", counters.timed_out);
+    json_put_unsigned(json, "evicted", counters.evicted);
+    json_put_unsigned(json, "malformed", counters.malformed);
+    json_put_object_end(json);
+}
+
 static void write_processes(struct json_writer *json, struct gateway *gateway,
                             const struct latest_view *view)
 {
@@ -203,6 +215,7 @@ static void write_processes(struct json_writer *json, struct gateway *gateway,
     json_put_string(json, "version", NTC_VERSION);
     json_put_unsigned(json, "sse_clients", sse_clients_count(gateway->sse));
     json_put_unsigned(json, "sse_capacity", sse_clients_capacity(gateway->sse));
+    write_connections(json, http_server_counters(gateway->server));
     row_json_process(json, "process", &own);
     json_put_object_end(json);
 }
@@ -333,9 +346,6 @@ int api_summary_metrics(struct http_exchange *exchange, int unused)
                                               write_metrics, gateway);
 
     (void) unused;
-    /* An idle connection is closed after a second without a word.  A scraper comes back later than
-     * that, finds it closed and may count the scrape as failed. */
-    exchange->must_close = true;
     if (!page.text || page.text->failed)
         http_reply_error(exchange, 500, NULL, "the answer is too large");
     else

@@ -54,29 +54,18 @@ static bool has_large_body(const struct http_exchange *self)
     return self->info->content_length > HTTP_BODY_MAX || http_header(self, "Transfer-Encoding");
 }
 
-/* Whether the connection serves another request after this answer. */
-static bool is_kept(const struct http_exchange *self)
-{
-    const char *connection = http_header(self, "Connection");
-
-    return is_http_1_1(self) && !(connection && strcasestr(connection, "close"))
-           && !has_large_body(self) && !self->must_close;
-}
-
 /* Write the head; `length` is a header line or "". */
 static bool write_head(struct http_exchange *self, int status, const char *type,
-                       const char *headers, const char *length, bool keep)
+                       const char *headers, const char *length)
 {
     char head[HEAD_SIZE];
     int size = snprintf(head, sizeof head,
                         "HTTP/1.1 %d %s\r\n"
                         "Content-Type: %s\r\n"
-                        "%s%s" SECURITY_HEADERS "Connection: %s\r\n\r\n",
+                        "%s%s" SECURITY_HEADERS "Connection: close\r\n\r\n",
                         status, mg_get_response_code_text(self->connection, status), type, length,
-                        headers ? headers : NO_STORE, keep ? "keep-alive" : "close");
+                        headers ? headers : NO_STORE);
 
-    if (!keep)
-        mg_disable_connection_keep_alive(self->connection);
     return size < HEAD_SIZE && mg_write(self->connection, head, (size_t) size) == size;
 }
 
@@ -87,8 +76,7 @@ int http_reply(struct http_exchange *self, int status, const char *type, const c
 
     if (status != 304)
         snprintf(length, sizeof length, "Content-Length: %zu\r\n", size);
-    if (write_head(self, status, type, headers, length, is_kept(self)) && !self->is_head
-        && size > 0)
+    if (write_head(self, status, type, headers, length) && !self->is_head && size > 0)
         mg_write(self->connection, body, size);
     return status;
 }
@@ -160,8 +148,7 @@ void http_reply_begin(struct http_exchange *self, int status, const char *type,
 {
     bool is_chunked = is_http_1_1(self);
 
-    write_head(self, status, type, headers, is_chunked ? "Transfer-Encoding: chunked\r\n" : "",
-               is_chunked && is_kept(self));
+    write_head(self, status, type, headers, is_chunked ? "Transfer-Encoding: chunked\r\n" : "");
 }
 
 bool http_reply_piece(struct http_exchange *self, const char *bytes, size_t size)
@@ -189,7 +176,7 @@ bool http_reply_stream(struct http_exchange *self, const char *type, const char 
 {
     size_t size = strlen(first_bytes);
 
-    return write_head(self, 200, type, NULL, "", false)
+    return write_head(self, 200, type, NULL, "")
            && (self->is_head || mg_write(self->connection, first_bytes, size) == (int) size);
 }
 
@@ -214,7 +201,6 @@ static void drop_large(struct http_exchange *self)
         .events = POLLIN,
     };
 
-    mg_disable_connection_keep_alive(self->connection);
     while (item.fd >= 0 && dropped < MAX_DROPPED && (now_ns = clock_monotonic_ns()) < end_ns
            && poll(&item, 1, (int) ((end_ns - now_ns) / NS_PER_MS) + 1) > 0) {
         ssize_t got = recv(item.fd, scratch, sizeof scratch, MSG_DONTWAIT);
@@ -236,9 +222,7 @@ void http_drop_body(struct http_exchange *self)
     }
     for (long long i = 0; i < self->info->content_length && got >= 0; i++)
         got = read_byte(self, &byte, end_ns);
-    if (got < 0)
-        mg_disable_connection_keep_alive(self->connection);
-}
+    }
 
 static bool is_json_type(const char *type)
 {

@@ -18,15 +18,16 @@
 
 struct mg_connection;
 struct mg_request_info;
+struct http_client;
 
 struct http_exchange {
     struct mg_connection *connection;
     const struct mg_request_info *info;
     struct gateway *gateway;
     struct http_server *server;
+    const struct http_client *client;   /* whose connection it is */
     const char *path;           /* below server.base_path, begins with "/" */
     bool is_head;               /* answer without a body */
-    bool must_close;            /* serve nothing more on this connection */
     struct access_verdict access;
 };
 

@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "connection_cap.h"
 #include "http_exchange.h"
+#include "http_front.h"
 #include "log.h"
 #include "routes.h"
 #include "socket_takeover.h"
@@ -27,9 +27,9 @@ enum {
 struct http_server {
     struct gateway *gateway;
     struct mg_context *context;
-    atomic_uint port;           /* 0 until it is known */
+    http_front_t *front;
+    uint16_t inner_port;        /* where civetweb listens, on the loopback */
     int end;                    /* civetweb's descriptors are below, taken ones are not */
-    connection_cap_t *cap;
     atomic_uint streams;        /* live-event clients that hold a thread */
     atomic_bool keep_streams;
     atomic_bool stopped;        /* mg_stop() has returned */
@@ -50,8 +50,12 @@ static int on_request(struct mg_connection *connection)
         .info = mg_get_request_info(connection),
         .gateway = self->gateway,
         .server = self,
+        .client = mg_get_user_connection_data(connection),
     };
 
+    mg_disable_connection_keep_alive(connection);   /* else it reads a body that nobody wants */
+    if (!exchange.client || exchange.client->inner_port != exchange.info->remote_port)
+        return http_reply_error(&exchange, 403, NULL, "this port is for the gateway itself");
     return routes_serve(&exchange);
 }
 
@@ -76,13 +80,19 @@ static int on_log(const struct mg_connection *connection, const char *message)
     return 1;
 }
 
+/* civetweb has accepted a connection: put the client's in its place, before it is read. */
 static int on_connection(const struct mg_connection *connection, void **connection_data)
 {
-    http_server_t *self = server_of(connection);
-
-    (void) connection_data;
-    connection_cap_enforce(self->cap, (uint16_t) self->port);
+    *connection_data = http_front_take(server_of(connection)->front);
     return 0;
+}
+
+static void on_close(const struct mg_connection *connection)
+{
+    struct http_client *client = mg_get_user_connection_data(connection);
+
+    if (client)
+        http_front_release(server_of(connection)->front, client);
 }
 
 /* ---- live events ---- */
@@ -173,47 +183,25 @@ int http_server_stream(struct http_exchange *exchange, const struct event_filter
 
 int http_server_descriptor(const struct http_exchange *exchange)
 {
-    const struct mg_request_info *info = exchange->info;
-
-    return exchange->server ? socket_takeover_find(exchange->server->end, info->remote_addr,
-                                                   (uint16_t) info->remote_port,
-                                                   (uint16_t) exchange->server->port)
-                            : -ENOENT;
+    return exchange->client ? exchange->client->fd : -ENOENT;
 }
 
 void http_server_keep_streams(http_server_t *self) { atomic_store(&self->keep_streams, true); }
 
 /* ---- life ---- */
 
-/* Why the address cannot be had, as bind(2) sees it.  Returns 0 if it can. */
-static int probe_address(const char *address, uint32_t port)
-{
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t) port) };
-    int yes = 1, rc = 0;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (fd < 0)
-        return -errno;
-    inet_pton(AF_INET, address, &addr.sin_addr);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-    if (bind(fd, (struct sockaddr *) &addr, sizeof addr) < 0 || listen(fd, 1) < 0)
-        rc = -errno;
-    close(fd);
-    return rc;
-}
-
 static int start(http_server_t *self, char why[512])
 {
     const struct config *config = self->gateway->config;
-    char ports[96], threads[16], queue[16];
+    char threads[16], queue[16];
     const struct mg_callbacks callbacks = {
         .begin_request = on_request, .http_error = on_error, .log_message = on_log,
-        .init_connection = on_connection,
+        .init_connection = on_connection, .connection_close = on_close,
     };
     const char *options[] = {
-        "listening_ports", ports, "num_threads", threads,
+        "listening_ports", "127.0.0.1:0", "num_threads", threads,
         "connection_queue", queue, "listen_backlog", "256",
-        "request_timeout_ms", "5000", "enable_keep_alive", "yes", "keep_alive_timeout_ms", "1000",
+        "request_timeout_ms", "5000", "enable_keep_alive", "no",
         "tcp_nodelay", "1", "max_request_size", "8192",
         "decode_url", "no", "decode_query_string", "no",
         "enable_directory_listing", "no", "cgi_pattern", "", "ssi_pattern", "",
@@ -222,38 +210,40 @@ static int start(http_server_t *self, char why[512])
     };
     struct mg_server_port bound;
 
-    snprintf(ports, sizeof ports, "%s:%u", config->server.listen, config->server.port);
     snprintf(threads, sizeof threads, "%u", config->server.connections);
     snprintf(queue, sizeof queue, "%d", QUEUE);
-    int rc = probe_address(config->server.listen, config->server.port);
-    if (rc == 0) {
-        self->context = mg_start(&callbacks, self, options);
-        rc = self->context ? 0 : -EIO;
+    self->context = mg_start(&callbacks, self, options);
+    if (!self->context || mg_get_server_ports(self->context, 1, &bound) != 1) {
+        snprintf(why, 512, "civetweb does not start on the loopback");
+        return -EIO;
     }
-    if (rc < 0) {
-        snprintf(why, 512, "cannot listen on %s port %u: %s", config->server.listen,
-                 config->server.port, rc == -EIO ? "civetweb does not start" : strerror(-rc));
-        return rc;
-    }
-    if (mg_get_server_ports(self->context, 1, &bound) == 1)
-        atomic_store(&self->port, (unsigned) bound.port);
-    return 0;
+    self->inner_port = (uint16_t) bound.port;
+    int rc = http_front_start(self->front, self->inner_port);
+    if (rc < 0)
+        snprintf(why, 512, "cannot serve: %s", strerror(-rc));
+    return rc;
 }
 
 int http_server_open(struct gateway *gateway, http_server_t **ret_server, char why[512])
 {
     assert(gateway && ret_server && why);
 
+    const struct config *config = gateway->config;
     http_server_t *self = calloc(1, sizeof *self);
     if (!self) {
         snprintf(why, 512, "out of memory");
         return -ENOMEM;
     }
     self->gateway = gateway;
-    self->end = (int) gateway->config->server.connections + QUEUE + OTHER_DESCRIPTORS;
-    self->cap = connection_cap_new(self->end, gateway->config->server.connections_per_ip,
-                                   gateway->access);
-    int rc = self->cap ? start(self, why) : -ENOMEM;
+    self->end = (int) config->server.connections + QUEUE + OTHER_DESCRIPTORS;
+    const struct http_front_settings settings = {
+        .listen = config->server.listen, .port = (uint16_t) config->server.port,
+        .threads = config->server.connections, .per_address = config->server.connections_per_ip,
+        .low_end = self->end, .access = gateway->access,
+    };
+    int rc = http_front_open(&settings, &self->front, why);
+    if (rc == 0)
+        rc = start(self, why);
     if (rc == 0)
         *ret_server = self;
     else
@@ -270,18 +260,16 @@ static void *stop_context(void *arg)
     return NULL;
 }
 
-/* Make a connection to our own port: it wakes the thread that accepts, which else looks for the end
+/* Make a connection to civetweb: it wakes the thread that accepts, which else looks for the end
  * only every two seconds. */
 static void wake_acceptor(const http_server_t *self)
 {
-    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons((uint16_t) self->port) };
+    struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(self->inner_port),
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)
         return;
-    inet_pton(AF_INET, self->gateway->config->server.listen, &addr.sin_addr);
-    if (addr.sin_addr.s_addr == INADDR_ANY)
-        addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int rc = connect(fd, (struct sockaddr *) &addr, sizeof addr);
     (void) rc;
     close(fd);
@@ -295,18 +283,23 @@ void http_server_destroy(http_server_t **self_p)
 
     if (!self)
         return;
+    if (self->front)
+        http_front_stop(self->front);   /* threads that wait for a client wake up */
     if (self->context && pthread_create(&thread, NULL, stop_context, self) == 0) {
         while (!atomic_load(&self->stopped)) {
             usleep(STOP_POLL_MS * 1000);
             wake_acceptor(self);
-            socket_takeover_shut_all(self->end,
-                                     (uint16_t) self->port); /* threads that wait for a request */
         }
         pthread_join(thread, NULL);
     }
-    connection_cap_destroy(&self->cap);
+    http_front_destroy(&self->front);
     free(self);
     *self_p = NULL;
 }
 
-uint16_t http_server_port(const http_server_t *self) { return (uint16_t) self->port; }
+uint16_t http_server_port(const http_server_t *self) { return http_front_port(self->front); }
+
+struct http_front_counters http_server_counters(const http_server_t *self)
+{
+    return http_front_counters(self->front);
+}

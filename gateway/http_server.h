@@ -1,7 +1,7 @@
 /* http_server - the one door to civetweb: its options, its threads, its connections.
  *
- * civetweb keeps a thread for each connection, so silent peers are its weakness: time-outs are
- * short and each address may hold only so many connections.  It hands every request to routes.
+ * civetweb listens on the loopback only; http_front hands it the connections whose request is
+ * there.  It hands every request to routes, and ends the connection after it.
  */
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
@@ -10,6 +10,7 @@
 
 #include "event_filter.h"
 #include "gateway.h"
+#include "http_front.h"
 
 struct http_exchange;
 
@@ -25,6 +26,8 @@ int http_server_open(struct gateway *gateway, http_server_t **ret_server, char w
 void http_server_destroy(http_server_t **self_p);
 
 uint16_t http_server_port(const http_server_t *self);       /* the one bound to, also with port 0 */
+
+struct http_front_counters http_server_counters(const http_server_t *self);
 
 /* The descriptor of a request's connection, or -ENOENT. */
 int http_server_descriptor(const struct http_exchange *exchange);

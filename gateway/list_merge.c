@@ -164,9 +164,7 @@ static void reply_merged(struct merge *self, const char *headers)
     }
     json_put_array_end(&json);
     if (is_whole && http_reply_piece(exchange, text.data, text.size))
-        http_reply_end(exchange);
-    else
-        mg_disable_connection_keep_alive(exchange->connection);     /* told by the missing end */
+        http_reply_end(exchange);       /* else the missing end tells that it is not whole */
     text_buffer_free(&text);
 }
 

@@ -9,6 +9,7 @@
 #include "command_line.h"
 #include "gateway.h"
 #include "heap_limits.h"
+#include "http_front.h"
 #include "http_server.h"
 #include "log.h"
 #include "peer_keys.h"
@@ -107,7 +108,8 @@ int main(int argc, char **argv)
     }
     heap_limits_set(2);
     zsock_setup_make_room(self.config.bus.collectors.size,
-                          self.config.server.connections + self.config.server.sse_clients);
+                          HTTP_FRONT_WAITING + self.config.server.connections
+                              + self.config.server.sse_clients);
     if (self.config.server.timezone[0] != '\0')
         setenv("TZ", self.config.server.timezone, 1);
     tzset();

@@ -12,6 +12,7 @@
 #include "api_summary.h"
 #include "api_tables.h"
 #include "clock.h"
+#include "http_front.h"
 
 enum {
     MAX_HEADERS = MG_MAX_HEADERS - 1,   /* civetweb drops what is behind its own limit in silence */
@@ -66,14 +67,12 @@ static int check_headers(struct http_exchange *exchange)
         return http_reply_error(exchange, 431, NULL, "there are more than %d headers", MAX_HEADERS);
     if (http_header_count(exchange, "Host") != 1)
         return http_reply_error(exchange, 400, NULL, "there must be one Host header");
-    exchange->must_close = true;        /* nobody knows where the next request would begin */
     if (http_header_count(exchange, "Content-Length") > 1
         || http_header_count(exchange, "Transfer-Encoding") > 1)
         return http_reply_error(exchange, 400, NULL, "the length of the body is there twice");
     if (http_header(exchange, "Content-Length") && http_header(exchange, "Transfer-Encoding"))
         return http_reply_error(exchange, 400, NULL,
                                 "send a Content-Length or a Transfer-Encoding, not both");
-    exchange->must_close = false;
     return 0;
 }
 
@@ -199,7 +198,7 @@ static int check_access(struct http_exchange *exchange, enum access_class class)
     if (!join_forwarded(exchange, forwarded))
         return http_reply_error(exchange, 400, NULL, "X-Forwarded-For is too long");
     struct access_request request = {
-        .peer = exchange->info->remote_addr,
+        .peer = exchange->client ? exchange->client->address : "",
         .host = http_header(exchange, "Host"),
         .origin = http_header(exchange, "Origin"),
         .fetch_site = http_header(exchange, "Sec-Fetch-Site"),

@@ -52,12 +52,3 @@ int socket_takeover_detach(int fd)
     close(dummy);
     return rc;
 }
-
-void socket_takeover_shut_all(int end, uint16_t port)
-{
-    struct takeover_peer peer;
-
-    for (int fd = FIRST; fd < end; fd++)
-        if (socket_takeover_peer(fd, port, &peer))
-            shutdown(fd, SHUT_RDWR);
-}

@@ -32,7 +32,4 @@ int socket_takeover_copy(int fd, int base);
  * one.  Returns 0 or -errno (then nothing has changed). */
 int socket_takeover_detach(int fd);
 
-/* Shut down every connection to our `port` below `end`: its reader wakes up at once. */
-void socket_takeover_shut_all(int end, uint16_t port);
-
 #endif

@@ -4,6 +4,8 @@
 #include <strings.h>
 
 #include "fuzz.h"
+#include "http_front.h"
+#include "socket_takeover.h"
 
 enum { HEAD_MAX = 8192 };
 
@@ -14,6 +16,7 @@ struct mg_context {
 
 struct mg_connection {
     struct mg_request_info info;
+    struct http_client client;  /* as http_front would have handed it over */
     char head[HEAD_MAX];
     const uint8_t *body, *body_end;
     char answer[STAND_IN_ANSWER_MAX + 1];
@@ -80,6 +83,11 @@ int mg_write(struct mg_connection *conn, const void *bytes, size_t size)
     memcpy(conn->answer + conn->answer_size, bytes, size);
     conn->answer_size += size;
     return (int) size;
+}
+
+void *mg_get_user_connection_data(const struct mg_connection *conn)
+{
+    return (void *) &conn->client;
 }
 
 void mg_disable_connection_keep_alive(struct mg_connection *conn) { (void) conn; }
@@ -172,7 +180,9 @@ int stand_in_serve(const char *peer, const uint8_t *bytes, size_t size,
     memcpy(connection.head, bytes, head_size);
     connection.head[head_size] = '\0';
     *info = (struct mg_request_info) { .remote_port = 1024 };
-    snprintf(info->remote_addr, sizeof info->remote_addr, "%s", peer);
+    connection.client = (struct http_client) {
+        .fd = socket_takeover_find(0, peer, 0, 0), .inner_port = 1024 };
+    snprintf(connection.client.address, sizeof connection.client.address, "%s", peer);
     connection.body_end = bytes + size;
     connection.body = body ? body + 4 : connection.body_end;
     connection.answer_size = 0;

@@ -162,12 +162,6 @@ bool socket_takeover_peer(int fd, uint16_t port, struct takeover_peer *ret_peer)
     return false;
 }
 
-void socket_takeover_shut_all(int end, uint16_t port)
-{
-    (void) end;
-    (void) port;
-}
-
 /* ---- the target ---- */
 
 static char folder[] = "/dev/shm/ntc-fuzz-XXXXXX";
