@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "explain.h"
 #include "kernel_pins.h"
 #include "log.h"
 
@@ -34,17 +35,6 @@ struct kernel_source {
     bool sleep_asked;           /* `asleep` was set at the previous call of _sleep() */
     struct kernel_pins pins;
 };
-
-__attribute__((format(printf, 4, 5)))
-static int fail(int error, char *why, size_t why_size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, why_size, format, args);
-    va_end(args);
-    return error;
-}
 
 __attribute__((format(printf, 2, 0)))
 static int on_libbpf_line(enum libbpf_print_level level, const char *format, va_list args)
@@ -154,29 +144,29 @@ static int load(kernel_source_t *self, const struct config *config, char *why, s
 
     self->skeleton = ntc_bpf__open();
     if (!self->skeleton)
-        return fail(-errno, why, why_size, "cannot open the TC programs: %s", strerror(errno));
+        return explain(-errno, why, why_size, "cannot open the TC programs: %s", strerror(errno));
     self->cpu_count = libbpf_num_possible_cpus();
     if (self->cpu_count < 1)
-        return fail(-EINVAL, why, why_size, "cannot read the number of CPUs");
+        return explain(-EINVAL, why, why_size, "cannot read the number of CPUs");
     if (sched_getaffinity(0, sizeof self->own_cpus, &self->own_cpus) != 0)
-        return fail(-errno, why, why_size, "cannot read our CPUs: %s", strerror(errno));
+        return explain(-errno, why, why_size, "cannot read our CPUs: %s", strerror(errno));
     size_maps(self->skeleton, config, (uint32_t) self->cpu_count);
     kernel_pins_adopt(&self->pins, self->skeleton, &heritage);
     self->taken_over = heritage.taken_over;
     self->old_ring_fd = heritage.ring_fd;
     int rc = ntc_bpf__load(self->skeleton);
     if (rc != 0)
-        return fail(rc, why, why_size, "cannot load the TC programs: %s%s", strerror(-rc),
-                    rc == -EPERM ? "; this needs root, or CAP_BPF and CAP_NET_ADMIN" : "");
+        return explain(rc, why, why_size, "cannot load the TC programs: %s%s", strerror(-rc),
+                       rc == -EPERM ? "; this needs root, or CAP_BPF and CAP_NET_ADMIN" : "");
     kernel_pins_carry_over(self->skeleton, &heritage);
     rc = open_shared(self);
     if (rc == 0)
         rc = open_rings(self);
     if (rc != 0)
-        return fail(rc, why, why_size, "cannot map the ring buffer: %s", strerror(-rc));
+        return explain(rc, why, why_size, "cannot map the ring buffer: %s", strerror(-rc));
     rc = write_settings(self, config);
     if (rc != 0)
-        return fail(rc, why, why_size, "cannot draw a random number: %s", strerror(-rc));
+        return explain(rc, why, why_size, "cannot draw a random number: %s", strerror(-rc));
     return 0;
 }
 
@@ -187,7 +177,7 @@ int kernel_source_open(kernel_source_t **ret_self, const struct config *config,
 
     kernel_source_t *self = calloc(1, sizeof *self);
     if (!self)
-        return fail(-ENOMEM, why, why_size, "out of memory");
+        return explain(-ENOMEM, why, why_size, "out of memory");
     self->old_ring_fd = self->epoll_fd = -1;
     libbpf_set_print(on_libbpf_line);
     int rc = kernel_pins_open(&self->pins, config->network.pin_path, why, why_size);

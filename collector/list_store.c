@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "explain.h"
 
 #define WRITE_BUFFER (256 * 1024)
 #define MAX_SAME_NAMES 100      /* different files to keep that have the same time */
@@ -27,17 +28,6 @@ struct list_store {
     int64_t prepared_offset_ns; /* of the temporary file */
     bool is_broken;             /* the file there is not worth a backup */
 };
-
-__attribute__((format(printf, 4, 5)))
-static int fail(int error, char *why, size_t why_size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, why_size, format, args);
-    va_end(args);
-    return error;
-}
 
 static void read_boot_id(char boot_id[40])
 {
@@ -299,8 +289,8 @@ int list_store_load(list_store_t *self, ip_list_t *lists, uint64_t boot_ns,
         return rc;
     }
     if (rc != 0)
-        return fail(rc, why, why_size, "cannot read the lists file %s: %s", self->path,
-                    strerror(-rc));
+        return explain(rc, why, why_size, "cannot read the lists file %s: %s", self->path,
+                       strerror(-rc));
     if (reading.problems > 0)
         keep_and_tell(self, "refused", report, arg);
     return 0;
@@ -326,8 +316,8 @@ int list_store_prepare(list_store_t *self, const ip_list_t *lists, int64_t wall_
     int rc = self->keep_as ? keep_file(self->path, self->keep_as, kept) : 0;
 
     if (rc != 0)
-        return fail(rc, why, why_size, "cannot keep a copy of the broken %s: %s", self->path,
-                    strerror(-rc));
+        return explain(rc, why, why_size, "cannot keep a copy of the broken %s: %s", self->path,
+                       strerror(-rc));
     self->keep_as = NULL;
     int fd = open(self->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
@@ -335,7 +325,7 @@ int list_store_prepare(list_store_t *self, const ip_list_t *lists, int64_t wall_
         rc = -errno;
         if (fd >= 0)
             close(fd);
-        return fail(rc, why, why_size, "cannot write %s: %s", self->temporary, strerror(-rc));
+        return explain(rc, why, why_size, "cannot write %s: %s", self->temporary, strerror(-rc));
     }
     setvbuf(file, NULL, _IOFBF, WRITE_BUFFER);
     keep_owner(self, fd);
@@ -348,7 +338,7 @@ int list_store_prepare(list_store_t *self, const ip_list_t *lists, int64_t wall_
     if (rc == 0)
         return 0;
     unlink(self->temporary);
-    return fail(rc, why, why_size, "cannot write %s: %s", self->temporary, strerror(-rc));
+    return explain(rc, why, why_size, "cannot write %s: %s", self->temporary, strerror(-rc));
 }
 
 static int sync_folder(const list_store_t *self)
@@ -388,7 +378,7 @@ int list_store_commit(list_store_t *self, char *why, size_t why_size)
         rc = -errno;
     if (rc != 0) {
         unlink(self->temporary);
-        return fail(rc, why, why_size, "cannot replace %s: %s", self->path, strerror(-rc));
+        return explain(rc, why, why_size, "cannot replace %s: %s", self->path, strerror(-rc));
     }
     rc = sync_folder(self);
     if (rc != 0) {
@@ -396,7 +386,7 @@ int list_store_commit(list_store_t *self, char *why, size_t why_size)
             rename(self->backup, self->path);
         else if (!self->is_broken)
             unlink(self->path);
-        return fail(rc, why, why_size, "cannot sync %s: %s", self->folder, strerror(-rc));
+        return explain(rc, why, why_size, "cannot sync %s: %s", self->folder, strerror(-rc));
     }
     self->is_broken = false;
     self->wall_offset_ns = self->prepared_offset_ns;

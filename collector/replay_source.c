@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "explain.h"
 #include "source_counters.h"
 #include "stream_reader.h"
 
@@ -282,18 +282,6 @@ static void on_second(void *arg)
 
 /* ---- life ---- */
 
-static int refuse(int error, char *why, size_t why_size, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-static int refuse(int error, char *why, size_t why_size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, why_size, format, args);
-    va_end(args);
-    return error;
-}
-
 static int read_first(replay_source_t *self, char *why, size_t why_size)
 {
     read_next(self);
@@ -304,8 +292,8 @@ static int read_first(replay_source_t *self, char *why, size_t why_size)
         return 0;
     }
     if (self->end == 0)
-        return refuse(-ENODATA, why, why_size, "%s is empty: there is nothing to replay",
-                      self->path);
+        return explain(-ENODATA, why, why_size, "%s is empty: there is nothing to replay",
+                       self->path);
     explain_end(self, why, why_size);
     return self->end;
 }
@@ -317,13 +305,13 @@ int replay_source_open(replay_source_t **ret_self, const char *path, double spee
 
     replay_source_t *self = calloc(1, sizeof *self);
     if (!self)
-        return refuse(-ENOMEM, why, why_size, "out of memory");
+        return explain(-ENOMEM, why, why_size, "out of memory");
     snprintf(self->path, sizeof self->path, "%s", path);
     self->speed = speed;
     self->on_terminal = isatty(STDERR_FILENO);
     int rc = stream_reader_open(&self->reader, path);
     if (rc != 0)
-        refuse(rc, why, why_size, "cannot open %s: %s", path, strerror(-rc));
+        explain(rc, why, why_size, "cannot open %s: %s", path, strerror(-rc));
     else
         rc = read_first(self, why, why_size);
     if (rc != 0) {

@@ -2,11 +2,12 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
+
+#include "explain.h"
 
 #define IPC "ipc://"
 #define TCP "tcp://"
@@ -18,17 +19,6 @@ enum {
     MAX_PORT = 65534,           /* the next one is that of the commands */
 };
 
-__attribute__((format(printf, 3, 4)))
-static int refuse(char *why, size_t why_size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, why_size, format, args);
-    va_end(args);
-    return -EINVAL;
-}
-
 static bool begins_with(const char *text, const char *start)
 {
     return strncmp(text, start, strlen(start)) == 0;
@@ -39,11 +29,13 @@ static int parse_ipc(const char *text, struct bus_endpoint *endpoint, char *why,
     const char *path = text + strlen(IPC);
 
     if (path[0] == '\0' || path[0] == '@' || path[0] == '*')
-        return refuse(why, why_size, "\"%s\" is no endpoint: write ipc:// and a path, such as "
-                      "ipc:///run/ntc/events", text);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" is no endpoint: write ipc:// and a path, such as "
+                       "ipc:///run/ntc/events", text);
     if (strlen(path) > MAX_IPC_PATH)
-        return refuse(why, why_size, "\"%s\" is too long: the path of a socket has at most %d "
-                      "bytes", text, MAX_IPC_PATH);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" is too long: the path of a socket has at most %d "
+                       "bytes", text, MAX_IPC_PATH);
     strcpy(endpoint->path, path);
     return 0;
 }
@@ -82,17 +74,20 @@ static int parse_tcp(const char *text, struct bus_endpoint *endpoint, char *why,
     endpoint->is_tcp = true;
     endpoint->is_ipv6 = host[0] == '[';
     if (!colon || (endpoint->is_ipv6 && (colon == host || colon[-1] != ']')))
-        return refuse(why, why_size, "\"%s\" is no endpoint: write tcp://HOST:PORT, such as "
-                      "tcp://pi1:7386 or tcp://[2001:db8::1]:7386", text);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" is no endpoint: write tcp://HOST:PORT, such as "
+                       "tcp://pi1:7386 or tcp://[2001:db8::1]:7386", text);
     if ((endpoint->port = parse_port(colon + 1)) == 0)
-        return refuse(why, why_size, "\"%s\" has no port: write one from 1 to %d behind the last "
-                      "colon, such as tcp://pi1:7386", text, MAX_PORT);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" has no port: write one from 1 to %d behind the last "
+                       "colon, such as tcp://pi1:7386", text, MAX_PORT);
     snprintf(endpoint->host, sizeof endpoint->host, "%.*s",
              (int) (colon - host) - 2 * endpoint->is_ipv6, host + endpoint->is_ipv6);
     if (!is_host(endpoint))
-        return refuse(why, why_size, "\"%s\" has no host: write a name, an IPv4 address, or an "
-                      "IPv6 address in brackets, such as tcp://pi1:7386 or "
-                      "tcp://[2001:db8::1]:7386", text);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" has no host: write a name, an IPv4 address, or an "
+                       "IPv6 address in brackets, such as tcp://pi1:7386 or "
+                       "tcp://[2001:db8::1]:7386", text);
     return 0;
 }
 
@@ -103,15 +98,17 @@ int bus_endpoint_parse(const char *text, struct bus_endpoint *ret_endpoint, char
     int rc;
 
     if (strlen(text) >= BUS_ENDPOINT_SIZE)
-        return refuse(why, why_size, "\"%.140s\" is too long: an endpoint has at most %d bytes",
-                      text, BUS_ENDPOINT_SIZE - 1);
+        return explain(-EINVAL, why, why_size,
+                       "\"%.140s\" is too long: an endpoint has at most %d bytes",
+                       text, BUS_ENDPOINT_SIZE - 1);
     if (begins_with(text, IPC))
         rc = parse_ipc(text, &endpoint, why, why_size);
     else if (begins_with(text, TCP))
         rc = parse_tcp(text, &endpoint, why, why_size);
     else
-        rc = refuse(why, why_size, "\"%s\" is no endpoint: write ipc:// and a path, such as "
-                    "ipc:///run/ntc/events, or tcp://HOST:PORT, such as tcp://pi1:7386", text);
+        rc = explain(-EINVAL, why, why_size,
+                     "\"%s\" is no endpoint: write ipc:// and a path, such as "
+                     "ipc:///run/ntc/events, or tcp://HOST:PORT, such as tcp://pi1:7386", text);
     if (rc == 0)
         *ret_endpoint = endpoint;
     return rc;

@@ -3,24 +3,14 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "explain.h"
 
 static const uint8_t MAPPED[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 #define MAX_ADDRESS_TEXT 45     /* longer text is no address: do not echo it whole */
-
-__attribute__((format(printf, 3, 4)))
-static int refuse(char *why, size_t why_size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, why_size, format, args);
-    va_end(args);
-    return -EINVAL;
-}
 
 /* Quote at most 60 characters of what somebody sent, control characters as '?'. */
 static const char *quotable(const char *text, char quoted[64])
@@ -53,26 +43,28 @@ static int parse_addr(const char *text, size_t length, const char *whole,
 
     quotable(whole, quoted);
     if (length == 0)
-        return refuse(why, why_size, "\"%s\" is no IP address: it is empty", quoted);
+        return explain(-EINVAL, why, why_size, "\"%s\" is no IP address: it is empty", quoted);
     if (length > MAX_ADDRESS_TEXT)
-        return refuse(why, why_size, "\"%s\" is no IP address: it is too long", quoted);
+        return explain(-EINVAL, why, why_size, "\"%s\" is no IP address: it is too long", quoted);
     memcpy(copy, text, length);
     copy[length] = '\0';
     if (strchr(copy, '%'))
-        return refuse(why, why_size, "\"%s\" names a zone (%%): write the address without it",
-                      quoted);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" names a zone (%%): write the address without it",
+                       quoted);
     if (inet_pton(AF_INET, copy, &v4) == 1) {
         memcpy(ret_addr->bytes, MAPPED, sizeof MAPPED);
         memcpy(ret_addr->bytes + 12, &v4, 4);
         return 4;
     }
     if (inet_pton(AF_INET6, copy, &v6) != 1)
-        return refuse(why, why_size,
-                      "\"%s\" is no IP address: write it like 192.0.2.1 or 2001:db8::1", quoted);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" is no IP address: write it like 192.0.2.1 or 2001:db8::1", quoted);
     if (is_mapped(v6.s6_addr)) {
         char plain[IP_TEXT_SIZE];
         ip_addr_format(v6.s6_addr, plain);
-        return refuse(why, why_size, "\"%s\" is an IPv4-mapped address: write %s", quoted, plain);
+        return explain(-EINVAL, why, why_size,
+                       "\"%s\" is an IPv4-mapped address: write %s", quoted, plain);
     }
     memcpy(ret_addr->bytes, &v6, 16);
     return 6;
@@ -110,9 +102,9 @@ int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix, char *why, s
             bits = bits * 10 + (unsigned) (digits[i] - '0');
         if (count == 0 || count > 3 || digits[count] != '\0' || bits > widest
             || (count > 1 && digits[0] == '0'))
-            return refuse(why, why_size,
-                          "\"%s\" has no valid prefix length: write /0 to /%u after the address",
-                          quotable(text, quoted), widest);
+            return explain(-EINVAL, why, why_size,
+                           "\"%s\" has no valid prefix length: write /0 to /%u after the address",
+                           quotable(text, quoted), widest);
         prefix.bits = (uint8_t) (version == 4 ? 96 + bits : bits);
 
         struct ip_prefix network = prefix;
@@ -120,9 +112,9 @@ int ip_prefix_parse(const char *text, struct ip_prefix *ret_prefix, char *why, s
         if (memcmp(&network.addr, &prefix.addr, sizeof prefix.addr) != 0) {
             char right[IP_PREFIX_TEXT_SIZE];
             ip_prefix_format(&network, right);
-            return refuse(why, why_size,
-                          "\"%s\" has host bits set: write %s for the network",
-                          quotable(text, quoted), right);
+            return explain(-EINVAL, why, why_size,
+                           "\"%s\" has host bits set: write %s for the network",
+                           quotable(text, quoted), right);
         }
     }
     *ret_prefix = prefix;

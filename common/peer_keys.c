@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <zmq.h>
 
 #include "bus_endpoint.h"
+#include "explain.h"
 
 #define SECRET "secret" PEER_KEY_SUFFIX
 #define PUBLIC "public" PEER_KEY_SUFFIX
@@ -22,17 +22,6 @@ enum {
     Z85_SIZE = 41,              /* ZeroMQ's own notation of a key */
     KEY_DIGITS = PEER_KEY_TEXT_SIZE - 1,
 };
-
-__attribute__((format(printf, 4, 5)))
-static int refuse(int error, char *why, size_t why_size, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    vsnprintf(why, why_size, format, args);
-    va_end(args);
-    return error;
-}
 
 /* ---- text ---- */
 
@@ -117,11 +106,11 @@ static int read_key(const char *path, struct peer_key *ret_key, bool *ret_is_rea
     int rc = read_text(path, text, ret_stat);
 
     if (rc != 0)
-        return refuse(rc, why, why_size, "%s cannot be read: %s", path, strerror(-rc));
+        return explain(rc, why, why_size, "%s cannot be read: %s", path, strerror(-rc));
     const char *mistake = parse_file(text, ret_key, ret_is_read_only);
     explicit_bzero(text, sizeof text);
     if (mistake)
-        return refuse(-EINVAL, why, why_size, "%s %s", path, mistake);
+        return explain(-EINVAL, why, why_size, "%s %s", path, mistake);
     return 0;
 }
 
@@ -147,16 +136,16 @@ int peer_keys_read_own(const char *folder, struct peer_key_pair *ret_pair, char 
     snprintf(path, sizeof path, "%s/" SECRET, folder);
     int rc = read_key(path, &ret_pair->secret, NULL, &status, why, why_size);
     if (rc == -ENOENT)
-        return refuse(rc, why, why_size, "tcp:// needs keys, and there is no %s: make a pair with "
-                      "ntc-collector --make-keys %s, or see bus.keys", path, folder);
+        return explain(rc, why, why_size, "tcp:// needs keys, and there is no %s: make a pair with "
+                       "ntc-collector --make-keys %s, or see bus.keys", path, folder);
     if (rc != 0)
         return rc;
     if (status.st_mode & 0007)
-        return refuse(-EPERM, why, why_size, "%s can be read by everybody: chmod o= it; if others "
-                      "have seen it, remove it and make a new pair", path);
+        return explain(-EPERM, why, why_size, "%s can be read by everybody: chmod o= it; if others "
+                       "have seen it, remove it and make a new pair", path);
     to_z85(&ret_pair->secret, secret);
     if (zmq_curve_public(public, secret) != 0)
-        return refuse(-errno, why, why_size, "%s is of no use: this libzmq has no CURVE", path);
+        return explain(-errno, why, why_size, "%s is of no use: this libzmq has no CURVE", path);
     zmq_z85_decode(ret_pair->public.bytes, public);
     explicit_bzero(secret, sizeof secret);
     return 0;
@@ -174,7 +163,7 @@ int peer_keys_read_collector(const char *folder, const char *endpoint, struct pe
     snprintf(path, sizeof path, "%s/collectors/%s" PEER_KEY_SUFFIX, folder, parsed.host);
     rc = peer_keys_read(path, ret_key, NULL, why, why_size);
     if (rc == -ENOENT)
-        return refuse(rc, why, why_size, "its key is not known: copy its public.key to %s", path);
+        return explain(rc, why, why_size, "its key is not known: copy its public.key to %s", path);
     return rc;
 }
 
@@ -203,7 +192,7 @@ static int make_folder(const char *path, char *why, size_t why_size)
 {
     if (mkdir(path, 0750) == 0 || errno == EEXIST)
         return 0;
-    return refuse(-errno, why, why_size, "cannot make %s: %s", path, strerror(errno));
+    return explain(-errno, why, why_size, "cannot make %s: %s", path, strerror(errno));
 }
 
 static int make_folders(const char *folder, char *why, size_t why_size)
@@ -237,30 +226,30 @@ int peer_keys_make(const char *folder, struct peer_key *ret_public, char *why, s
     char path[PATH_MAX];
 
     if (folder[0] == '\0' || strlen(folder) > PATH_MAX - 2 * CONFIG_ITEM_SIZE)
-        return refuse(-EINVAL, why, why_size, "\"%.60s\" is no folder", folder);
+        return explain(-EINVAL, why, why_size, "\"%.60s\" is no folder", folder);
     int rc = make_folders(folder, why, why_size);
     if (rc != 0)
         return rc;
     if (stat(folder, &status) != 0)
-        return refuse(-errno, why, why_size, "cannot use %s: %s", folder, strerror(errno));
+        return explain(-errno, why, why_size, "cannot use %s: %s", folder, strerror(errno));
     if ((rc = draw_pair(&pair)) != 0)
-        return refuse(rc, why, why_size, "cannot make keys: this libzmq has no CURVE");
+        return explain(rc, why, why_size, "cannot make keys: this libzmq has no CURVE");
     *ret_public = pair.public;
 
     snprintf(path, sizeof path, "%s/" SECRET, folder);
     rc = write_key(path, &pair.secret, status.st_mode & S_ISGID ? 0640 : 0600);
     explicit_bzero(&pair.secret, sizeof pair.secret);
     if (rc == -EEXIST)
-        return refuse(rc, why, why_size, "%s is there already, and stays: with another key this "
-                      "machine would be a stranger to all its peers; remove it if that is what "
-                      "you want", path);
+        return explain(rc, why, why_size, "%s is there already, and stays: with another key this "
+                       "machine would be a stranger to all its peers; remove it if that is what "
+                       "you want", path);
     if (rc != 0)
-        return refuse(rc, why, why_size, "cannot write %s: %s", path, strerror(-rc));
+        return explain(rc, why, why_size, "cannot write %s: %s", path, strerror(-rc));
     snprintf(path, sizeof path, "%s/" PUBLIC, folder);
     unlink(path);               /* of a secret that is no more */
     rc = write_key(path, &pair.public, 0644);
     if (rc != 0)
-        return refuse(rc, why, why_size, "cannot write %s: %s", path, strerror(-rc));
+        return explain(rc, why, why_size, "cannot write %s: %s", path, strerror(-rc));
     return 0;
 }
 
