@@ -213,7 +213,7 @@ CPPCHECK_FLAGS := --quiet --error-exitcode=1 --std=c11 --enable=warning,portabil
 lint:
 	@echo "  LINT  lines of at most 100 columns, no tabs, no blanks at line ends"
 	@! grep -nP '\t|[ \t]+$$|^.{101,}' $(C_SOURCES)
-	@echo "  LINT  shellcheck"; shellcheck deploy/*.sh tests/run.sh
+	@echo "  LINT  shellcheck"; shellcheck deploy/*.sh tests/run.sh tests/package/emulated.sh tests/package/trixie.sh
 	@echo "  LINT  cppcheck"
 	$(Q)cppcheck $(CPPCHECK_FLAGS) $(addprefix -I,common proto bpf collector aggregator gateway) \
 	    common proto collector aggregator gateway

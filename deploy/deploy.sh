@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 dry_run=
 version=$(sed -n 's/^VERSION := //p' Makefile)
 package=ntc_${version}_arm64.deb
-# What a device without npm can build with: everything but the tests and build folders.
+# Everything but the tests and build folders.  The page is built there only if there is no npm here.
 sources=(Makefile README.md SECURITY.md aggregator bpf collector common configs deploy docs gateway proto webui)
 
 say() { echo "deploy: $*"; }
@@ -61,9 +61,11 @@ install_on_device() {
 
 do_local() {
     say "building here, into execute/"
-    run make -s all
+    run make -s all webui
+    run rm -rf execute/webui
     run mkdir -p execute
     run cp build/bin/ntc-collector build/bin/ntc-aggregator build/bin/ntc-gateway configs/ntc.yaml execute/
+    run cp -r webui/dist execute/webui
     say "sudo deploy/run.sh execute --config execute/ntc.yaml starts it"
 }
 
@@ -79,6 +81,10 @@ do_rpi() {
 do_rpi_build() {
     check_device
     local present=() part
+    if command -v npm >/dev/null; then
+        say "building the page here"
+        run make -s webui
+    fi
     for part in "${sources[@]}"; do
         [ ! -e "$part" ] || present+=("$part")
     done

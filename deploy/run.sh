@@ -14,12 +14,17 @@ elif [ "$(id -u)" != 0 ]; then
     exit 1
 fi
 
+page=()
+if [ -d "$bin/webui" ]; then
+    page=(--ui "$bin/webui")
+fi
+
 trap 'stopping=1' INT TERM
 stopping=
 declare -A names
 "$bin/ntc-collector" "$@" "${source[@]}" & names[$!]=ntc-collector
 "$bin/ntc-aggregator" "$@" & names[$!]=ntc-aggregator
-"$bin/ntc-gateway" "$@" & names[$!]=ntc-gateway
+"$bin/ntc-gateway" "$@" "${page[@]}" & names[$!]=ntc-gateway
 
 # The first that ends ends all: somebody who watches should not miss it.
 wait -n -p ended

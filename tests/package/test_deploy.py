@@ -13,7 +13,7 @@ TARGETS = ("local", "rpi", "rpi-build", "rpi-install-dependencies", "rpi-install
 
 @pytest.fixture
 def deploy(tmp_path):
-    """Run it in a copy of what it needs; ssh, scp and the package builder only note what they get."""
+    """Run it in a copy of what it needs; ssh, scp, make and the package builder only note what they get."""
     tree, log = tmp_path / "tree", tmp_path / "log"
     (tree / "deploy").mkdir(parents=True)
     for name in ("Makefile", "deploy/deploy.sh"):
@@ -30,7 +30,8 @@ def deploy(tmp_path):
 esac
 '''.replace('*"$FAIL_ON"*) [ -z "$FAIL_ON" ] || exit 7 ;;',
             '*"${FAIL_ON:-never}"*) exit 7 ;;')
-    for path, text in ((tools / "ssh", ssh), (tools / "scp", note),
+    make = note.replace("echo", 'case "$*" in *packages) exec /usr/bin/make "$@" ;; esac\necho', 1)
+    for path, text in ((tools / "ssh", ssh), (tools / "scp", note), (tools / "make", make),
                        (tree / "deploy/build-deb.sh", note)):
         path.write_text(text)
         path.chmod(0o755)
@@ -60,6 +61,19 @@ def test_a_dry_run_shows_commands_and_runs_none(deploy, target):
     done, log = deploy("--dry-run", target)
     assert done.returncode == 0 and log == []
     assert any(line.startswith("+ ") for line in done.stdout.splitlines())
+
+
+def test_a_local_build_has_programs_configuration_and_page(deploy, tmp_path):
+    tree = tmp_path / "tree"
+    for name in ("build/bin/ntc-collector", "build/bin/ntc-aggregator", "build/bin/ntc-gateway",
+                 "configs/ntc.yaml", "webui/dist/index.html", "execute/webui/of-yesterday.js"):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_text(name)
+    done, log = deploy("local")
+    assert done.returncode == 0 and log == ["make -s all webui"], done.stderr
+    made = {str(path.relative_to(tree / "execute")) for path in (tree / "execute").rglob("*")}
+    assert made == {"ntc-collector", "ntc-aggregator", "ntc-gateway", "ntc.yaml", "webui",
+                    "webui/index.html"}
 
 
 def test_the_package_is_built_copied_and_installed(deploy):
