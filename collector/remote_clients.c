@@ -13,6 +13,7 @@
 #include "zsock_setup.h"
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
+#define LOCAL "localhost"       /* libzmq's address of a peer over ipc begins so */
 #define ZAP_VERSION "1.0"
 #define TELL_AGAIN_NS (10 * NS_PER_S)   /* strangers must not fill the journal */
 
@@ -162,13 +163,16 @@ bool remote_clients_on_request(remote_clients_t *self)
     return true;
 }
 
-/* Asked with every message: the file may have gone, or changed, since the handshake. */
+/* Asked with every message: the file may have gone, or changed, since the handshake.  Over tcp it
+ * is us who set the User-Id; a local process could call itself anything. */
 bool remote_clients_may_change(remote_clients_t *self, zmq_msg_t *message)
 {
+    const char *address = zmq_msg_gets(message, "Peer-Address");
     const char *user = zmq_msg_gets(message, "User-Id");
     struct peer_key key;
 
-    if (!self || !user || !peer_key_parse(user, &key))
+    if (!self || !address || strncmp(address, LOCAL, strlen(LOCAL)) == 0 || !user
+        || !peer_key_parse(user, &key))
         return false;
     refresh(self);
     const struct client_key *client = client_keys_find(self->keys, &key);

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import random
 import re
 import signal
 import socket
@@ -324,6 +325,41 @@ def test_a_read_only_client_sees_and_changes_nothing(remote):
     remote.write_key("pi", "clients/server.key", remote.public("server"))
     wait_until(lambda: remote.post("/blacklist", {"ip": "203.0.113.7"}).status == 200,
                "it may, without a restart")
+
+
+GREETING = b"\xff\0\0\0\0\0\0\0\1\x7f\3\0CURVE" + bytes(47)
+
+
+def molest(running, noise, stack):
+    """Connections with garbage, and twice as many silent ones, until `stack` closes."""
+    for i in range(600):
+        strange = stack.enter_context(socket.socket())
+        strange.bind((running.hosts.third_ip, 0))
+        strange.connect((running.hosts.router_ip, PORT + i % 2))
+        if i % 3 == 0:
+            with contextlib.suppress(OSError):
+                strange.sendall((noise.randbytes(200), b"GET / HTTP/1.1\r\n\r\n",
+                                 GREETING + b"\4" + noise.randbytes(300),
+                                 GREETING + b"\6\xff" + noise.randbytes(7))[i // 3 % 4])
+
+
+def test_garbage_and_floods_at_the_ports_disturb_nobody(running):
+    collector, noise = running.processes["collector"], random.Random(1)
+    assert running.block("203.0.113.1")["ok"]
+    before = collector.rss_bytes()
+
+    def is_ended():
+        with contextlib.ExitStack() as stack, running.hosts.peer.inside():
+            molest(running, noise, stack)
+            begin = time.monotonic()
+            assert running.block("203.0.113.2")["ok"]
+            assert time.monotonic() - begin < 1
+            time.sleep(0.5)     # silent ones are let go after two seconds
+        return "too many connections from one address: ended " in collector.log()
+
+    wait_until(is_ended, "the flood is ended")
+    assert running.is_ready()
+    assert collector.rss_bytes() - before < 8 << 20
 
 
 # ---- being cut off ----
