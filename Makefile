@@ -173,10 +173,14 @@ $(FB)/tests/fuzz/fuzz_%: $(FB)/tests/fuzz/fuzz_%.o $(FB)/libfuzzed.a
 # ---- benchmarks ----
 
 BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/bench_*.c)) \
-    $(B)/tests/bench/generator
+    $(B)/tests/bench/generator $(B)/tests/bench/many_collectors
 
 bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o $(B)/proto/ntc_pb2.py
 	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+
+# Many collectors into one aggregator: docs/scale.md.
+scale: all $(B)/tests/bench/many_collectors $(B)/proto/ntc_pb2.py
+	@NTC_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/scale.py $(SCALE_ARGS)
 
 bench-compare: ; @$(PYTHON) tests/bench/bench.py --compare $(OLD)
 
@@ -269,7 +273,8 @@ demo: deps
 test: deps-test
 	@tests/run.sh
 
-check-e2e: all $(B)/proto/ntc_pb2.py $(B)/tests/bench/generator $(B)/tests/soak/clock_shim.so
+check-e2e: all $(B)/proto/ntc_pb2.py $(B)/tests/bench/generator $(B)/tests/bench/many_collectors \
+    $(B)/tests/soak/clock_shim.so
 	@$(MAKE) --no-print-directory B=build/next-layout BIN=build/next-layout/bin \
 	    CPPFLAGS=-DNTC_LAYOUT=999 build/next-layout/bin/ntc-collector   # stands in for the next version
 	@cd tests/e2e && $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
@@ -312,7 +317,7 @@ test-trixie: deps-test ; @tests/package/trixie.sh
 help: ; @sed -n '2,16s/^#   //p' Makefile
 clean: ; rm -rf build
 .PHONY: soak fuzz-seeds deb check-package test-package test-monitoring test-kernels test-trixie \
-    all bench bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e \
+    all bench scale bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e \
     deps deps-test run demo test help clean check-arm64
 .DELETE_ON_ERROR:
 .SECONDARY:
