@@ -336,17 +336,35 @@ enum hearing aggregate_take_status(aggregate_t *self, const struct collector_sta
     return is_new ? hearing : heard;
 }
 
+/* What on_collector_away() needs. */
+struct tick {
+    aggregate_t *aggregate;
+    collector_away_fn *on_away;
+    void *arg;
+};
+
+static void on_collector_away(const struct collector *collector, void *arg)
+{
+    struct tick *tick = arg;
+
+    traffic_history_rest(tick->aggregate->history, collector->index);
+    if (tick->aggregate->apart[collector->index])
+        traffic_history_rest(tick->aggregate->apart[collector->index], 0);
+    tick->on_away(collector, tick->arg);
+}
+
 void aggregate_tick(aggregate_t *self, uint64_t local_ns, collector_away_fn *on_away, void *arg)
 {
     assert(self && on_away);
 
+    struct tick tick = { self, on_away, arg };
     bool was_stalled = local_ns - self->ticked_ns > STALL_S * NS_PER_S;
 
     self->ticked_ns = local_ns;
     if (was_stalled || local_ns < COLLECTOR_AWAY_S * NS_PER_S)
         return;                 /* their messages may be waiting to be read */
-    collector_table_mark_away(self->collectors, local_ns - COLLECTOR_AWAY_S * NS_PER_S, on_away,
-                              arg);
+    collector_table_mark_away(self->collectors, local_ns - COLLECTOR_AWAY_S * NS_PER_S,
+                              on_collector_away, &tick);
     if (collector_table_all_away(self->collectors)) {
         uint64_t silent_s = (local_ns - self->anchor_ns) / NS_PER_S;
         accounting_advance(self->accounting, self->anchor_second + (uint32_t) silent_s);

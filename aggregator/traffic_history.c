@@ -9,8 +9,8 @@
 #include "clock.h"
 #include "table_memory.h"
 
-#define SILENT_S 3
-#define RING_S (HISTORY_MAX_S + 2 * SILENT_S)   /* the last seconds are not yet told in full */
+#define LAG_S 30                /* clocks that were mapped at different moments lie apart */
+#define RING_S (HISTORY_MAX_S + 2 * LAG_S)      /* the last seconds are not yet told in full */
 #define ACTION_SERIES (PACKET_DIRECTIONS * PACKET_ACTIONS)
 
 _Static_assert(ACTION_SERIES + PACKET_GROUPS == HISTORY_SERIES, "see HistorySeries in ntc.proto");
@@ -29,6 +29,7 @@ struct totals {
 
 struct baseline {
     bool is_set;
+    bool is_resting;            /* nobody waits for it */
     uint64_t at_ns;
     uint64_t packets[STATUS_COUNTERS];
     uint64_t bytes[STATUS_COUNTERS];
@@ -162,6 +163,7 @@ void traffic_history_add(traffic_history_t *self, uint32_t collector, uint64_t a
     if (self->used <= collector)
         self->used = collector + 1;
     baseline->is_set = true;
+    baseline->is_resting = false;
     baseline->at_ns = at_ns;
     memcpy(baseline->packets, packets, sizeof baseline->packets);
     memcpy(baseline->bytes, bytes, sizeof baseline->bytes);
@@ -173,6 +175,12 @@ void traffic_history_forget(traffic_history_t *self, uint32_t collector)
     self->baselines[collector].is_set = false;
 }
 
+void traffic_history_rest(traffic_history_t *self, uint32_t collector)
+{
+    assert(collector < self->collectors);
+    self->baselines[collector].is_resting = true;
+}
+
 uint32_t traffic_history_last(const traffic_history_t *self, uint32_t now)
 {
     uint32_t last = now > 0 ? now - 1 : 0;
@@ -180,7 +188,8 @@ uint32_t traffic_history_last(const traffic_history_t *self, uint32_t now)
     for (uint32_t i = 0; i < self->used; i++) {
         const struct baseline *baseline = &self->baselines[i];
         uint32_t second = (uint32_t) (baseline->at_ns / NS_PER_S);
-        if (baseline->is_set && second + SILENT_S >= now && second > 0 && second - 1 < last)
+        if (baseline->is_set && !baseline->is_resting && second + LAG_S >= now && second > 0
+            && second - 1 < last)
             last = second - 1;
     }
     return last;

@@ -138,7 +138,7 @@ START_TEST(series_split_the_same_packets_by_action_and_by_protocol)
 }
 END_TEST
 
-START_TEST(the_last_second_waits_for_those_who_were_heard_of_lately)
+START_TEST(the_last_second_waits_for_all_that_do_not_rest)
 {
     traffic_history_add(history, 0, at(100.2), packets, bytes);
     traffic_history_add(history, 2, at(98.9), packets, bytes);
@@ -146,8 +146,12 @@ START_TEST(the_last_second_waits_for_those_who_were_heard_of_lately)
     traffic_history_add(history, 2, at(100.9), packets, bytes);
     ck_assert_uint_eq(traffic_history_last(history, 100), 99);
     traffic_history_add(history, 0, at(105), packets, bytes);
+    ck_assert_uint_eq(traffic_history_last(history, 105), 99);      /* their clocks lie apart */
+    traffic_history_rest(history, 2);
     ck_assert_uint_eq(traffic_history_last(history, 105), 104);
-    ck_assert_uint_eq(traffic_history_last(history, 120), 119);
+    traffic_history_add(history, 2, at(101.9), packets, bytes);     /* it is back */
+    ck_assert_uint_eq(traffic_history_last(history, 105), 100);
+    ck_assert_uint_eq(traffic_history_last(history, 140), 139);     /* too far behind */
 }
 END_TEST
 
@@ -215,7 +219,7 @@ int main(void)
     tcase_add_test(tcase, a_clock_that_went_back_or_was_forgotten_is_a_baseline);
     tcase_add_test(tcase, a_clock_that_stands_still_loses_nothing);
     tcase_add_test(tcase, series_split_the_same_packets_by_action_and_by_protocol);
-    tcase_add_test(tcase, the_last_second_waits_for_those_who_were_heard_of_lately);
+    tcase_add_test(tcase, the_last_second_waits_for_all_that_do_not_rest);
     tcase_add_test(tcase, only_one_hour_is_kept);
     tcase_add_test(tcase, a_gap_of_days_is_spread_over_days);
     tcase_add_loop_test(tcase, nothing_is_lost_or_counted_twice, 0, 32);

@@ -2,11 +2,15 @@
 
 import os
 import signal
+import sys
 import time
 
 import pytest
 
-from conftest import FakeCollector, Ntc, Process, Record, wait_until
+from conftest import ROOT, FakeCollector, Ntc, Process, Record, wait_until
+
+sys.path.append(str(ROOT / "tests/bench"))
+from scale import Fleet  # noqa: E402  (it needs the path above)
 
 IDS = ("pi1", "pi2", "pi3")
 
@@ -352,3 +356,29 @@ def test_a_collector_that_was_never_heard_is_missing(many):
     many.start_collector("pi3")
     many.wait_ready()
     assert "unheard" not in many.get("/readyz").json()
+
+
+# ---- two hundred of them
+
+
+def test_two_hundred_collectors_lose_nothing_unseen():
+    """The short form of `make scale`: ten seconds at 200 records/s each."""
+    made = Fleet(collectors=200, rate=200, seconds=10)
+    try:
+        result = made.run()
+        made.start("gateway", "--config", made.config)
+        made.wait_ready()
+        assert len(made.get("/readyz").json()["collectors"]) == 200
+        summary = made.get("/api/summary?collector=c137").json()
+        assert summary["collector"] == "c137" and summary["ledger"]["difference_packets"] == 0
+        page = made.get("/metrics", timeout=60).text
+        assert page.count("\n") < 200 * 70
+    finally:
+        made.close()
+    assert result["published_packets"] > 0.5 * 200 * 200 * 10
+    assert result["difference_packets"] == 0
+    assert result["accounted_packets"] + result["lost_packets"] == result["published_packets"]
+    assert result["snapshots_skipped"] == 0
+    assert result["snapshot_bytes"] < 1 << 20
+    # what a record costs may vary with the machine, but not by this much
+    assert result["cpu_us_per_record"] < 20
