@@ -28,11 +28,12 @@ void traffic_history_add(traffic_history_t *self, uint32_t collector, uint64_t a
 /* The next counters of `collector` are a baseline: its clock has begun anew. */
 void traffic_history_forget(traffic_history_t *self, uint32_t collector);
 
-/* Nothing comes of `collector` any more: the totals are whole without it until it is added again. */
+/* Nothing comes of `collector` any more: the totals are whole without it until it is added
+ * again. */
 void traffic_history_rest(traffic_history_t *self, uint32_t collector);
 
-/* The last second that all collectors have told the whole of, but for those that rest and those that
- * lag more than 30 s behind `now`. */
+/* The last second that all collectors have told the whole of, but for those that rest and those
+ * that lag more than 30 s behind `now`. */
 uint32_t traffic_history_last(const traffic_history_t *self, uint32_t now);
 
 /* Packets and bytes of one second. */

@@ -1,14 +1,14 @@
 /* many_collectors - plays many collectors towards one aggregator, from one process.
  *
- * Each has its endpoint FOLDER/N/events, its own traffic, numbering and ledger, and says every second
- * what it has published, as ntc-collector does.  Batches leave every 40 ms, those of different
- * collectors at different moments.  What a full queue drops is not sent again: the aggregator must
- * count it.
+ * Each has its endpoint FOLDER/N/events, its own traffic, numbering and ledger, and says every
+ * second what it has published, as ntc-collector does.  Batches leave every 40 ms, those of
+ * different collectors at different moments.  What a full queue drops is not sent again: the
+ * aggregator must count it.
  *
  *   many_collectors FOLDER COLLECTORS RECORDS_PER_S SECONDS
  *
- * RECORDS_PER_S is that of each collector.  Prints "ready" when all are bound, one line of JSON when
- * all records are sent, and then only sends statuses until it is ended.
+ * RECORDS_PER_S is that of each collector.  Prints "ready" when all are bound, one line of JSON
+ * when all records are sent, and then only sends statuses until it is ended.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -160,7 +160,7 @@ static void play(struct player *self, uint32_t rate, uint64_t now_ns)
 {
     uint64_t span_ns = now_ns - self->flushed_ns;
 
-    if (rate > 0 && span_ns >= FLUSH_MS * NS_PER_MS)
+    if (span_ns >= FLUSH_MS * NS_PER_MS && span_ns * rate >= NS_PER_S)
         publish(self, (uint32_t) (span_ns * rate / NS_PER_S), now_ns);
     if (now_ns >= self->status_ns) {
         self->flushed_ns = rate > 0 ? self->flushed_ns : now_ns;

@@ -242,15 +242,29 @@ class TestRules:
         watch.wait_firing("NtcLoss")
         assert "NtcLedgerDifference" not in watch.firing()
 
-    def test_a_ledger_that_does_not_balance(self, attacked):
-        """No traffic can do that, so the value is made up."""
-        watch = attacked[2]
-        line = b'ntc_ledger_difference_packets{instance="made up"} 5\n'
+    @staticmethod
+    def made_up(watch, metric, value, name):
+        """Claim a value until the alert fires that it must raise."""
+        line = f'{metric}{{instance="made up",collector="pi1"}} {value}\n'.encode()
         deadline = time.monotonic() + 30
-        while "NtcLedgerDifference" not in watch.firing() and time.monotonic() < deadline:
+        while name not in watch.firing() and time.monotonic() < deadline:
             urllib.request.urlopen(f"{watch.url}/api/v1/import/prometheus", line, timeout=10).close()
             time.sleep(0.5)
-        watch.wait_firing("NtcLedgerDifference")
+        watch.wait_firing(name)
+
+    def test_a_ledger_that_does_not_balance(self, attacked):
+        """No traffic can do that, so the value is made up."""
+        self.made_up(attacked[2], "ntc_ledger_difference_packets", 5, "NtcLedgerDifference")
+        attacked[2].wait_firing("NtcLedgerDifference")
+
+    def test_two_collectors_of_one_name_and_a_wrong_clock(self, attacked):
+        """tests/e2e/test_many_collectors.py makes both happen; here the values are made up."""
+        watch = attacked[2]
+        assert not {"NtcCollectorRival", "NtcCollectorClock"} & watch.firing()
+        self.made_up(watch, "ntc_collector_rival", 1, "NtcCollectorRival")
+        self.made_up(watch, "ntc_collector_clock_error_seconds", -60, "NtcCollectorClock")
+        watch.wait_firing("NtcCollectorRival")
+        watch.wait_firing("NtcCollectorClock")
 
     def test_a_collector_that_is_away(self, attacked):
         ntc, _, watch = attacked
