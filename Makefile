@@ -141,7 +141,7 @@ fuzz: $(FUZZ_TARGETS:%=fuzz-run-%)
 
 fuzz-run-%: $(FB)/tests/fuzz/%
 	@corpus=$(FB)/corpus/$*; mkdir -p $$corpus; echo "  FUZZ  $* for $(FUZZ_S) s"; \
-	    ASAN_OPTIONS=detect_leaks=1 $< -max_total_time=$(FUZZ_S) -max_len=16384 -rss_limit_mb=600 \
+	    ASAN_OPTIONS=detect_leaks=1 $< -max_total_time=$(FUZZ_S) -max_len=16384 -rss_limit_mb=600 -timeout=20 \
 	    -verbosity=0 -print_final_stats=0 -artifact_prefix=$(FB)/$*- $$corpus \
 	    tests/fuzz/seeds/$(*:fuzz_%=%) 2>$(FB)/$*.log || { cat $(FB)/$*.log; exit 1; }
 
@@ -203,7 +203,7 @@ soak: all $(B)/tests/bench/generator $(B)/tests/soak/clock_shim.so $(B)/proto/nt
 
 $(B)/tests/soak/clock_shim.so: tests/soak/clock_shim.c
 	@mkdir -p $(@D); echo "  LD    $@"
-	$(Q)$(CC) $(HOUSE_CFLAGS) $(CFLAGS) -fPIC -shared $< -o $@ -ldl
+	$(Q)$(CC) $(filter-out $(SAN_FLAGS),$(HOUSE_CFLAGS)) $(CFLAGS) -fPIC -shared $< -o $@ -ldl
 
 # ---- lint ----
 

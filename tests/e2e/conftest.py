@@ -239,7 +239,7 @@ class Ntc:
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         if self.has_own_clocks:
-            command = ["env", f"LD_PRELOAD={CLOCK_SHIM}",
+            command = ["env", "ASAN_OPTIONS=verify_asan_link_order=0", f"LD_PRELOAD={CLOCK_SHIM}",
                        f"NTC_CLOCK_OFFSET={self.clock_file(program)}", *command]
         return command + list(map(str, options))
 

@@ -20,7 +20,7 @@ import time
 import zmq
 
 from lists import DROP, PASS, Book, Churn, read_file
-from processes import MEMORY_MIB, PROGRAMS, SoakNtc, Supervisor, load_factor
+from processes import GROWTH_MIB, MEMORY_MIB, PROGRAMS, SoakNtc, Supervisor, load_factor
 from traffic import Cable, Traffic
 from conftest import GENERATOR, EventStream
 
@@ -30,7 +30,7 @@ ROUND_S = 10                    # between two checkpoints
 ATTACH_S = 1
 LATE_NS = 2 * 10 ** 9           # a packet that has not arrived by then was dropped
 SETTLE_S = 5
-GROWTH_MIB, GROWTH_FDS = 8, 8   # the queues of the bus alone may take 8 MiB
+GROWTH_FDS = 8
 SPARED_ROUNDS = 4               # at least: so long nothing ends one of the processes
 
 
