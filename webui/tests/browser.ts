@@ -22,21 +22,23 @@ export const WALL = { width: 2560, height: 1440 };
 /** Makes the gateway see somebody on the network instead of a browser on the router itself. */
 export const STRANGER = { extraHTTPHeaders: { 'X-Forwarded-For': '192.0.2.50' } };
 
+export const CHROMIUM_OPTIONS = {
+    executablePath: CHROMIUM,
+    args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+        '--enable-precise-memory-info',
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+    ],
+};
+
 export function launch(): Promise<Browser> {
-    return chromium.launch({
-        executablePath: CHROMIUM,
-        args: [
-            '--no-sandbox',
-            '--disable-gpu',
-            '--disable-quic',
-            '--no-first-run',
-            '--disable-background-networking',
-            '--disable-component-update',
-            '--disable-sync',
-            '--enable-precise-memory-info',
-            '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-        ],
-    });
+    return chromium.launch(CHROMIUM_OPTIONS);
 }
 
 /** What a page did that it must not do. */
