@@ -9,7 +9,7 @@
 #include "packet_record.h"
 
 #ifndef NTC_LAYOUT
-#define NTC_LAYOUT 2
+#define NTC_LAYOUT 3
 #endif
 
 /* Our place among the TC filters of an interface: low enough to see what the usual filters
@@ -49,15 +49,35 @@ struct ntc_prefix_entry {
     struct ntc_list_side side;
 };
 
+/* Value of `host_filter` (array, one entry, mmap()able): one bit per hash of an address.  A bit
+ * that is clear says that no such address is in `hosts`, and saves the look-up. */
+#define NTC_FILTER_BITS 19
+#define NTC_FILTER_WORDS ((1u << NTC_FILTER_BITS) / 64)
+
+struct ntc_host_filter {
+    __u64 bits[NTC_FILTER_WORDS];
+};
+
+/* The number of the bit for an address; `seed` is settings.hash_seed. */
+static inline __u32 ntc_filter_bit(const __u8 addr[16], __u64 seed)
+{
+    __u64 word[2], hash;
+
+    __builtin_memcpy(word, addr, sizeof word);
+    hash = (seed ^ word[0]) * 0x9e3779b97f4a7c15ull;
+    hash = (hash ^ hash >> 32 ^ word[1]) * 0xd6e8feb86659fd93ull;
+    return (__u32) (hash >> (64 - NTC_FILTER_BITS));
+}
+
 /* Value of `settings` (array, one entry, mmap()able), written by the collector. */
 struct ntc_settings {
     __u32 asleep;               /* 1: wake the collector with the next record and set it to 0 */
     __u32 list_version;         /* grows with every change of the maps above, after it */
     __u32 host_count;           /* entries in `hosts`: 0 saves the look-up */
     __u32 prefix_count[NTC_LISTS];
-    __u32 zero;
+    __u32 tick_ns;              /* what one of bpf_jiffies64() lasts */
     __u64 interval_ns;          /* 1e9 / events.per_second; NTC_BURST_NS or more: always merge */
-    __s64 boot_offset_ns;       /* CLOCK_BOOTTIME - CLOCK_MONOTONIC */
+    __s64 tick_offset_ns;       /* CLOCK_BOOTTIME - jiffies * tick_ns, set by ntc_clock */
     __u64 flush_before_ns;      /* the flush program sends entries that began before this time */
     __u64 hash_seed;            /* random, so that nobody can aim flows at one slot */
     __u64 bypass[1024];         /* bit p & 63 of word p >> 6: TCP port p is bypassed */
@@ -66,24 +86,44 @@ struct ntc_settings {
 /* A CPU may send this much of its budget of single records at once. */
 #define NTC_BURST_NS 1000000000ull
 
-/* The flow cache: NTC_CACHE_SLOTS entries per possible CPU in one array, `cache`, and one state per
- * CPU in another, `cpus`.  Only programs on that CPU touch them. */
-#define NTC_CACHE_SLOTS 4096
-#define NTC_CACHE_WORDS (NTC_CACHE_SLOTS / 64)
+/* The flow cache: NTC_CACHE_BUCKETS of two entries per possible CPU in one array, `cache`, and one
+ * state per CPU in another, `cpus`.  Only programs on that CPU touch them. */
+#define NTC_CACHE_BUCKETS 4096
+#define NTC_CACHE_WAYS 2
+#define NTC_CACHE_ENTRIES (NTC_CACHE_BUCKETS * NTC_CACHE_WAYS)
+#define NTC_CACHE_WORDS (NTC_CACHE_ENTRIES / 64)
 
+/* One flow's packets that have not left yet: a cache line. */
 struct ntc_cache_entry {
-    struct packet_record record;    /* tcp_flags without PSH; packets == 0: nothing to send */
-    __u32 list_version;         /* the verdict PASS holds while settings.list_version is this */
-    __u32 psh;                  /* PACKET_TCP_PSH if any of the packets had it */
+    __u64 identity[PACKET_IDENTITY_BYTES / 8];  /* as packet_record has it; tcp_flags without PSH */
+    __u32 packets;              /* 0: nothing to send; NTC_CACHE_PSH if one of them had that flag */
+    __u32 bytes;
+    __u32 first_tick;           /* low half of bpf_jiffies64() */
+    __u16 ticks;                /* from the first packet to the last */
+    __u16 list_version;         /* low half: the verdict PASS holds while the settings say so */
 };
 
-/* What one CPU has seen.  All cumulative. */
+#define NTC_CACHE_PSH (1u << 31)
+#define NTC_CACHE_MAX_BYTES (1u << 31)
+#define NTC_CACHE_MAX_TICKS 0x8000u     /* without a collector nobody flushes */
+
+struct ntc_cache_bucket {
+    struct ntc_cache_entry way[NTC_CACHE_WAYS];
+};
+
+_Static_assert(sizeof(struct ntc_cache_entry) == 64, "an entry is a cache line");
+
+struct ntc_traffic {
+    __u64 packets;
+    __u64 bytes;
+};
+
+/* What one CPU has seen.  All cumulative, all 64-bit. */
 struct ntc_counters {
-    __u64 packets[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
-    __u64 bytes[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
-    __u64 not_ip_packets;       /* part of packets[]: no IP header, so no record */
+    struct ntc_traffic traffic[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS];
+    __u64 not_ip_packets;       /* part of traffic: no IP header, so no record */
     __u64 not_ip_bytes;
-    __u64 unparsed_packets;     /* part of packets[]: addresses unreadable, so no record */
+    __u64 unparsed_packets;     /* part of traffic: addresses unreadable, so no record */
     __u64 unparsed_bytes;
     __u64 ring_lost_records;    /* records that found the ring full */
     __u64 ring_lost_packets;
@@ -93,11 +133,12 @@ struct ntc_counters {
 /* Value of `cpus` (array, mmap()able): an array by CPU number and not a per-CPU map, since the
  * kernel looks up arrays without a call, and the collector reads it without one. */
 struct ntc_cpu {
-    struct ntc_counters counters;
     __u64 spent_until_ns;       /* the budget is spent up to this time (GCRA) */
     __u32 flushing;             /* the flush program is at work: leave the cache alone */
     __u32 occupied_count;       /* bits in `occupied`: the collector flushes if not 0 */
-    __u64 occupied[NTC_CACHE_WORDS];    /* one bit per slot that holds something */
+    struct ntc_counters counters;
+    __u64 occupied[NTC_CACHE_WORDS];    /* one bit per entry that holds something */
+    __u16 missed[NTC_CACHE_BUCKETS];    /* tag of the flow that last found no place here */
     __u64 zero[7];              /* to whole cache lines */
 };
 

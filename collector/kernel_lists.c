@@ -43,6 +43,7 @@ static int put_host(kernel_source_t *source, const struct kernel_list_item *item
         memset(&entry.side[item->list], 0, sizeof entry.side[item->list]);
     entry.lists |= bit;
     entry.side[item->list].expires_ns = item->expires_ns;
+    host_filter_add(kernel_source_host_filter(source), item->prefix.addr.bytes);
     int rc = bpf_map_update_elem(fd, item->prefix.addr.bytes, &entry, BPF_ANY);
     if (rc == 0 && is_new)
         set_count(&settings->host_count, settings->host_count + 1);
@@ -97,6 +98,8 @@ static int remove_host(kernel_source_t *source, const struct kernel_list_item *i
     rc = bpf_map_delete_elem(fd, item->prefix.addr.bytes);
     if (rc == 0 && settings->host_count > 0)
         set_count(&settings->host_count, settings->host_count - 1);
+    if (rc == 0)
+        host_filter_remove(kernel_source_host_filter(source), fd, settings->host_count);
     return rc;
 }
 
@@ -297,6 +300,7 @@ int kernel_lists_replace(kernel_source_t *source, const struct kernel_list_item 
         rc = put_all(source, wanted, count);
     if (rc == 0)
         write_counts(source, wanted, count);
+    host_filter_rebuild(kernel_source_host_filter(source), kernel_source_hosts_fd(source));
     kernel_source_lists_changed(source);
 out:
     free(wanted);

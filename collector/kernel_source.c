@@ -28,6 +28,7 @@ struct kernel_source {
     int epoll_fd;               /* of the rings' descriptors */
     struct ntc_settings *settings;
     struct ntc_ledger *ledger;
+    struct host_filter filter;
     struct ntc_cpu *cpus;       /* cpu_count of them */
     int cpu_count;
     bool taken_over;
@@ -84,7 +85,9 @@ static int open_shared(kernel_source_t *self)
                            (size_t) self->cpu_count * sizeof *self->cpus);
     self->settings = map_value(self->skeleton->maps.settings, sizeof *self->settings);
     self->ledger = map_value(self->skeleton->maps.ledger, sizeof *self->ledger);
-    return self->settings && self->ledger && self->cpus ? 0 : -errno;
+    self->filter.shared = map_value(self->skeleton->maps.host_filter,
+                                    sizeof *self->filter.shared);
+    return self->settings && self->ledger && self->cpus && self->filter.shared ? 0 : -errno;
 }
 
 /* What a CPU may send as single records, as the time that one of them costs. */
@@ -93,14 +96,13 @@ static uint64_t interval_ns(uint32_t per_second)
     return per_second ? NS_PER_S / per_second : 2 * NTC_BURST_NS;
 }
 
-/* The two clocks differ by the time spent suspended.  Keep the difference unless that grew: what
- * one reading is off by would make times of a flow jump. */
-static void update_boot_offset(struct ntc_settings *settings)
+/* How long a jiffy is: the coarse clock goes by them. */
+static uint32_t tick_ns(void)
 {
-    int64_t offset = (int64_t) (clock_boot_ns() - clock_monotonic_ns());
+    struct timespec tick;
 
-    if (llabs(offset - settings->boot_offset_ns) > (int64_t) NS_PER_MS)
-        settings->boot_offset_ns = offset;
+    clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+    return (uint32_t) tick.tv_nsec;
 }
 
 static void write_bypass(struct ntc_settings *settings, const struct config_numbers *ports)
@@ -114,24 +116,35 @@ static void write_bypass(struct ntc_settings *settings, const struct config_numb
             ((volatile __u64 *) settings->bypass)[i] = bits[i];
 }
 
+/* Run a program of ours that is on no interface. */
+static int run_program(const struct bpf_program *program)
+{
+    static const uint8_t FRAME[64] = { 0 };     /* test_run wants a packet; nobody reads it */
+    DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = FRAME, .data_size_in = sizeof FRAME,
+                        .repeat = 1);
+
+    return bpf_prog_test_run_opts(bpf_program__fd(program), &opts);
+}
+
 static int write_settings(kernel_source_t *self, const struct config *config)
 {
     struct ntc_settings *settings = self->settings;
 
     write_bypass(settings, &config->network.bypass_ports);
     settings->interval_ns = interval_ns(config->events.per_second);
-    update_boot_offset(settings);
+    settings->tick_ns = tick_ns();
     if (settings->hash_seed == 0    /* another seed would only scatter what is cached */
         && getrandom(&settings->hash_seed, sizeof settings->hash_seed, 0) < 0)
         return -errno;
+    self->filter.seed = settings->hash_seed;
     kernel_source_lists_changed(self);
-    return 0;
+    return run_program(self->skeleton->progs.ntc_clock);
 }
 
 static void size_maps(struct ntc_bpf *skeleton, const struct config *config, uint32_t cpu_count)
 {
     bpf_map__set_max_entries(skeleton->maps.cpus, cpu_count);
-    bpf_map__set_max_entries(skeleton->maps.cache, cpu_count * NTC_CACHE_SLOTS);
+    bpf_map__set_max_entries(skeleton->maps.cache, cpu_count * NTC_CACHE_BUCKETS);
     bpf_map__set_max_entries(skeleton->maps.hosts, config->network.hosts);
     bpf_map__set_max_entries(skeleton->maps.black_prefixes, config->network.prefixes);
     bpf_map__set_max_entries(skeleton->maps.white_prefixes, config->network.prefixes);
@@ -166,7 +179,7 @@ static int load(kernel_source_t *self, const struct config *config, char *why, s
         return explain(rc, why, why_size, "cannot map the ring buffer: %s", strerror(-rc));
     rc = write_settings(self, config);
     if (rc != 0)
-        return explain(rc, why, why_size, "cannot draw a random number: %s", strerror(-rc));
+        return explain(rc, why, why_size, "cannot set up the TC programs: %s", strerror(-rc));
     return 0;
 }
 
@@ -216,6 +229,8 @@ void kernel_source_destroy(kernel_source_t **self_p)
         munmap(self->settings, sizeof *self->settings);
     if (self->cpus)
         munmap(self->cpus, (size_t) self->cpu_count * sizeof *self->cpus);
+    if (self->filter.shared)
+        munmap(self->filter.shared, sizeof *self->filter.shared);
     if (self->ledger)
         munmap(self->ledger, sizeof *self->ledger);
     if (self->old_ring_fd >= 0)
@@ -278,16 +293,13 @@ uint32_t kernel_source_cached(const kernel_source_t *self)
 /* Move to the CPU whose cache it is: only there nothing else runs on it at the same time. */
 static int flush_cpu(kernel_source_t *self, int cpu)
 {
-    static const uint8_t FRAME[64] = { 0 };     /* test_run wants a packet; nobody reads it */
-    DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = FRAME, .data_size_in = sizeof FRAME,
-                        .repeat = 1);
     cpu_set_t one;
 
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     if (sched_setaffinity(0, sizeof one, &one) != 0)
         return -errno;          /* offline: it gets no packets either */
-    return bpf_prog_test_run_opts(bpf_program__fd(self->skeleton->progs.ntc_flush), &opts);
+    return run_program(self->skeleton->progs.ntc_flush);
 }
 
 int kernel_source_flush(kernel_source_t *self, uint64_t before_ns)
@@ -295,7 +307,7 @@ int kernel_source_flush(kernel_source_t *self, uint64_t before_ns)
     int first_error = 0;
     bool moved = false;
 
-    update_boot_offset(self->settings);
+    run_program(self->skeleton->progs.ntc_clock);       /* we may have slept */
     self->settings->flush_before_ns = before_ns;
     for (int cpu = 0; cpu < self->cpu_count && cpu < CPU_SETSIZE; cpu++) {
         if (__atomic_load_n(&self->cpus[cpu].occupied_count, __ATOMIC_RELAXED) == 0)
@@ -358,6 +370,11 @@ int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction 
 int kernel_source_hosts_fd(const kernel_source_t *self)
 {
     return bpf_map__fd(self->skeleton->maps.hosts);
+}
+
+struct host_filter *kernel_source_host_filter(kernel_source_t *self)
+{
+    return &self->filter;
 }
 
 int kernel_source_prefixes_fd(const kernel_source_t *self, enum ntc_list list)

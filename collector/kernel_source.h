@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "host_filter.h"
 #include "kernel_contract.h"
 #include "kernel_ring.h"
 
@@ -79,6 +80,7 @@ enum link_kind {
 int kernel_source_program_fd(const kernel_source_t *self, enum packet_direction direction,
                              enum link_kind link);
 int kernel_source_hosts_fd(const kernel_source_t *self);
+struct host_filter *kernel_source_host_filter(kernel_source_t *self);
 int kernel_source_prefixes_fd(const kernel_source_t *self, enum ntc_list list);
 struct ntc_settings *kernel_source_settings(kernel_source_t *self);
 

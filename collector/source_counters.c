@@ -5,29 +5,33 @@
 void source_counters_add(struct ntc_counters *counters, unsigned group, unsigned direction,
                          unsigned action, uint64_t packets, uint64_t bytes)
 {
-    counters->packets[group][direction][action] += packets;
-    counters->bytes[group][direction][action] += bytes;
+    struct ntc_traffic *traffic = &counters->traffic[group][direction][action];
+
+    traffic->packets += packets;
+    traffic->bytes += bytes;
 }
 
-static uint64_t sum(const __u64 values[PACKET_GROUPS][PACKET_DIRECTIONS][PACKET_ACTIONS])
+static struct ntc_traffic sum(const struct ntc_counters *counters)
 {
-    uint64_t total = 0;
+    struct ntc_traffic total = { 0 };
 
     for (int group = 0; group < PACKET_GROUPS; group++)
         for (int direction = 0; direction < PACKET_DIRECTIONS; direction++)
-            for (int action = 0; action < PACKET_ACTIONS; action++)
-                total += values[group][direction][action];
+            for (int action = 0; action < PACKET_ACTIONS; action++) {
+                total.packets += counters->traffic[group][direction][action].packets;
+                total.bytes += counters->traffic[group][direction][action].bytes;
+            }
     return total;
 }
 
 uint64_t source_counters_due_packets(const struct ntc_counters *counters)
 {
-    return sum(counters->packets) - counters->not_ip_packets - counters->unparsed_packets;
+    return sum(counters).packets - counters->not_ip_packets - counters->unparsed_packets;
 }
 
 uint64_t source_counters_due_bytes(const struct ntc_counters *counters)
 {
-    return sum(counters->bytes) - counters->not_ip_bytes - counters->unparsed_bytes;
+    return sum(counters).bytes - counters->not_ip_bytes - counters->unparsed_bytes;
 }
 
 void source_counters_show(const struct ntc_counters *counters, struct collector_status *status)
@@ -36,8 +40,8 @@ void source_counters_show(const struct ntc_counters *counters, struct collector_
         for (unsigned direction = 0; direction < PACKET_DIRECTIONS; direction++)
             for (unsigned action = 0; action < PACKET_ACTIONS; action++) {
                 unsigned i = status_counter_index(group, direction, action);
-                status->packets[i] = counters->packets[group][direction][action];
-                status->bytes[i] = counters->bytes[group][direction][action];
+                status->packets[i] = counters->traffic[group][direction][action].packets;
+                status->bytes[i] = counters->traffic[group][direction][action].bytes;
             }
     status->not_ip_packets = counters->not_ip_packets;
     status->not_ip_bytes = counters->not_ip_bytes;

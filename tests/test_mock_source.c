@@ -182,8 +182,8 @@ START_TEST(counters_are_the_sum_of_the_packets)
     }
     ck_assert_int_eq(memcmp(&sum, mock_source_counters(source), sizeof sum), 0);
     ck_assert_uint_eq(source_counters_due_packets(&sum), MANY);
-    ck_assert_uint_gt(sum.packets[PACKET_TCP][PACKET_EGRESS][PACKET_DROP], 0);
-    ck_assert_uint_gt(sum.packets[PACKET_UDP][PACKET_INGRESS][PACKET_SKIP], 0);
+    ck_assert_uint_gt(sum.traffic[PACKET_TCP][PACKET_EGRESS][PACKET_DROP].packets, 0);
+    ck_assert_uint_gt(sum.traffic[PACKET_UDP][PACKET_INGRESS][PACKET_SKIP].packets, 0);
 }
 END_TEST
 

@@ -2,19 +2,23 @@
 #include "kernel_fixture.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
+#include "flow_hash.h"
 #include "suite.h"
 
 enum { FLOWS = 24, MAX_CPUS = 64 };
 
 static int cpus[MAX_CPUS];      /* where this process may run */
 static int cpu_count;
+static uint16_t dst_ports[FLOWS];       /* 0 = 443 */
 
 static void open_with_budget(uint32_t per_second)
 {
@@ -58,7 +62,7 @@ static struct frame frame_of(int i, uint32_t payload)
         frame_ethernet(&frame, 0x0800);
         frame_ipv4(&frame, src, "198.51.100.1", 6);
     }
-    frame_tcp(&frame, (uint16_t) (1000 + i), 443, FLAGS[i % 6]);
+    frame_tcp(&frame, (uint16_t) (1000 + i), dst_ports[i] ? dst_ports[i] : 443, FLAGS[i % 6]);
     frame_payload(&frame, payload);
     frame_finish(&frame);
     return frame;
@@ -100,59 +104,135 @@ static void drain(struct sums *sums)
         ;
 }
 
+static void flush_all(void)
+{
+    ck_assert_int_eq(kernel_source_flush(source, UINT64_MAX), 0);
+    ck_assert_uint_eq(kernel_source_cached(source), 0);
+}
+
+/* ---- flows that meet ---- */
+
+static struct packet_record identity;   /* of the last record drained */
+
+static void keep_identity(const struct packet_record *record, void *arg)
+{
+    (void) arg;
+    identity = *record;
+}
+
+/* Give flow `i`, on its way in, a destination port with which it shares the first `buckets` buckets
+ * of the cache with all others. */
+static void crowd_flow(int i, uint32_t buckets)
+{
+    uint64_t seed = kernel_source_settings(source)->hash_seed;
+    struct frame frame = frame_of(i, 0);
+
+    send_times(&frame, PACKET_INGRESS, 1);
+    flush_all();
+    while (kernel_source_drain(source, 100, keep_identity, NULL) > 0)
+        ;
+    ck_assert_uint_eq(identity.src_port, 1000 + i);
+    identity.tcp_flags &= (uint8_t) ~PACKET_TCP_PSH;
+    identity.action = 0;
+    do
+        identity.dst_port++;
+    while (flow_hash_bucket(flow_hash(&identity, seed)) >= buckets);
+    dst_ports[i] = identity.dst_port;
+}
+
+static void crowd(int flows, uint32_t buckets)
+{
+    for (int i = 0; i < flows; i++)
+        crowd_flow(i, buckets);
+}
+
 /* ---- exactness ---- */
 
-/* Any order of packets, list changes, CPU moves, flushes and drains. */
-START_TEST(sums_are_those_of_counting_one_by_one)
-{
-    enum { STEPS = 400 };
-    struct sums expected = { 0 }, found = { 0 };
-    bool listed[FLOWS] = { false };
+struct history {
+    struct sums expected, found;
+    bool listed[FLOWS];
+};
 
-    srandom((unsigned) _i);
-    open_with_budget(_i % 3 == 0 ? 200 : 0);    /* some leave alone, the rest merge */
+static void toggle_listing(struct history *history, int flow)
+{
+    char text[40];
+
+    snprintf(text, sizeof text, flow % 3 == 2 ? "2001:db8::%x" : "192.0.2.%d", flow + 1);
+    struct kernel_list_item item = list_item(NTC_BLACK, text, 0);
+    ck_assert_int_eq(history->listed[flow] ? kernel_lists_remove(source, &item)
+                                           : kernel_lists_put(source, &item), 0);
+    history->listed[flow] = !history->listed[flow];
+}
+
+static void send_some(struct history *history, int flow, enum packet_direction direction)
+{
+    struct frame frame = frame_of(flow, (uint32_t) (random() % 100));
+    int times = 1 + (int) (random() % 3);
+    enum packet_action action = history->listed[flow] ? PACKET_DROP : PACKET_PASS;
+
+    send_times(&frame, direction, times);
+    history->expected.packets[flow][direction][action] += (uint64_t) times;
+    history->expected.bytes[flow][direction][action] += (uint64_t) times * (frame.size - 14);
+}
+
+/* Any order of packets, list changes, CPU moves, flushes and drains. */
+static void run_sequence(struct history *history, bool both_directions)
+{
+    enum { STEPS = 100 };
+
     for (int step = 0; step < STEPS; step++) {
         int flow = (int) (random() % FLOWS);
-        uint32_t payload = (uint32_t) (random() % 100);
-        struct frame frame = frame_of(flow, payload);
-        uint64_t ip_bytes = frame.size - 14;
-        enum packet_direction direction = random() % 2 ? PACKET_EGRESS : PACKET_INGRESS;
-        int times = 1 + (int) (random() % 3);
-
         switch (random() % 16) {
         case 0:
             move_to(cpus[random() % cpu_count]);
             break;
         case 1:
-            ck_assert_int_eq(kernel_source_flush(source, UINT64_MAX), 0);
+            flush_all();
             break;
         case 2:
             ck_assert_int_eq(kernel_source_flush(source, clock_boot_ns() - 2 * NS_PER_MS), 0);
             break;
         case 3:
-            drain(&found);
+            drain(&history->found);
             break;
-        case 4: {
-            char text[40];
-            snprintf(text, sizeof text, flow % 3 == 2 ? "2001:db8::%x" : "192.0.2.%d", flow + 1);
-            struct kernel_list_item item = list_item(NTC_BLACK, text, 0);
-            ck_assert_int_eq(listed[flow] ? kernel_lists_remove(source, &item)
-                                          : kernel_lists_put(source, &item), 0);
-            listed[flow] = !listed[flow];
+        case 4:
+            toggle_listing(history, flow);
             break;
-        }
         default:
-            send_times(&frame, direction, times);
-            enum packet_action action = listed[flow] ? PACKET_DROP : PACKET_PASS;
-            expected.packets[flow][direction][action] += (uint64_t) times;
-            expected.bytes[flow][direction][action] += (uint64_t) times * ip_bytes;
+            send_some(history, flow, both_directions && random() % 2 ? PACKET_EGRESS
+                                                                     : PACKET_INGRESS);
         }
     }
-    ck_assert_int_eq(kernel_source_flush(source, UINT64_MAX), 0);
-    ck_assert_uint_eq(kernel_source_cached(source), 0);
-    drain(&found);
-    ck_assert_mem_eq(found.packets, expected.packets, sizeof expected.packets);
-    ck_assert_mem_eq(found.bytes, expected.bytes, sizeof expected.bytes);
+    flush_all();
+    drain(&history->found);
+    ck_assert_mem_eq(history->found.packets, history->expected.packets,
+                     sizeof history->expected.packets);
+    ck_assert_mem_eq(history->found.bytes, history->expected.bytes, sizeof history->expected.bytes);
+}
+
+enum { SEQUENCES = 50, ROUNDS = 24 };
+
+START_TEST(sums_are_those_of_counting_one_by_one)
+{
+    static struct history history;
+
+    srandom((unsigned) _i);
+    open_with_budget(_i % 3 == 0 ? 200 : 0);    /* some leave alone, the rest merge */
+    for (int i = 0; i < SEQUENCES; i++)
+        run_sequence(&history, true);
+}
+END_TEST
+
+/* Many flows in one to four buckets of two: they push each other out all the time. */
+START_TEST(sums_are_right_when_flows_push_each_other_out)
+{
+    static struct history history;
+
+    srandom((unsigned) _i);
+    open_with_budget(0);
+    crowd(FLOWS, 1 + (uint32_t) _i % 4);
+    for (int i = 0; i < SEQUENCES; i++)
+        run_sequence(&history, false);
 }
 END_TEST
 
@@ -242,6 +322,134 @@ START_TEST(the_first_syn_fin_and_dropped_packet_leave_at_once)
 }
 END_TEST
 
+/* Flows 0 and 2 fill a bucket; 6 and 8 come to it.  None of them has flags that leave at once. */
+static void fill_a_bucket(struct sums *found)
+{
+    static const int FLOW[] = { 0, 2, 6, 8 };
+
+    open_with_budget(0);
+    for (size_t i = 0; i < 4; i++)
+        crowd_flow(FLOW[i], 1);
+    move_to(cpus[0]);
+    for (int i = 0; i < 2; i++) {
+        struct frame frame = frame_of(FLOW[i], 0);
+        send_times(&frame, PACKET_INGRESS, 10 + i);
+    }
+    drain(found);
+    ck_assert_uint_eq(found->records, 0);
+}
+
+START_TEST(flows_of_one_packet_push_nobody_out)
+{
+    struct sums found = { 0 };
+
+    fill_a_bucket(&found);
+    struct frame first = frame_of(0, 0), other = frame_of(6, 0), another = frame_of(8, 0);
+    for (int i = 0; i < 4; i++)
+        send_times(i % 2 ? &other : &another, PACKET_INGRESS, 1);
+    send_times(&first, PACKET_INGRESS, 10);
+    drain(&found);
+    ck_assert_uint_eq(found.records, 4);
+    flush_all();
+    drain(&found);
+    ck_assert_uint_eq(found.records, 6);
+    ck_assert_uint_eq(found.packets[0][PACKET_INGRESS][PACKET_PASS], 20);
+}
+END_TEST
+
+START_TEST(a_flow_that_comes_again_takes_the_place_of_the_colder_one)
+{
+    struct sums found = { 0 };
+
+    fill_a_bucket(&found);
+    struct frame newcomer = frame_of(6, 0);
+    send_times(&newcomer, PACKET_INGRESS, 50);
+    drain(&found);
+    ck_assert_uint_eq(found.records, 2);
+    ck_assert_uint_eq(found.packets[0][PACKET_INGRESS][PACKET_PASS], 10);
+    ck_assert_uint_eq(found.packets[6][PACKET_INGRESS][PACKET_PASS], 1);
+    flush_all();
+    drain(&found);
+    ck_assert_uint_eq(found.records, 4);
+    ck_assert_uint_eq(found.packets[6][PACKET_INGRESS][PACKET_PASS], 50);
+}
+END_TEST
+
+static void check_times(const struct packet_record *record, void *arg)
+{
+    const uint64_t *sent = arg;         /* before the first packet, after the last; at least */
+    uint64_t tick_ns = kernel_source_settings(source)->tick_ns;
+
+    ck_assert_uint_ge(record->first_ns + 2 * tick_ns, sent[0]);
+    ck_assert_uint_le(record->last_ns, sent[1] + tick_ns);
+    ck_assert_uint_le(record->first_ns, record->last_ns);
+    if (sent[2])
+        ck_assert_uint_ge(record->last_ns - record->first_ns + 2 * tick_ns, sent[2]);
+}
+
+START_TEST(times_of_merged_packets_are_true_to_a_tick_or_two)
+{
+    struct frame frame = frame_of(0, 0);
+    struct timespec pause = { .tv_nsec = 50 * NS_PER_MS };
+    uint64_t sent[3] = { 0, 0, 50 * NS_PER_MS };
+
+    open_with_budget(0);
+    move_to(cpus[0]);
+    sent[0] = clock_boot_ns();
+    send_times(&frame, PACKET_INGRESS, 3);
+    nanosleep(&pause, NULL);    /* what is measured is time */
+    send_times(&frame, PACKET_INGRESS, 3);
+    sent[1] = clock_boot_ns();
+    flush_all();
+    ck_assert_uint_eq(kernel_source_drain(source, 100, check_times, sent), 1);
+}
+END_TEST
+
+/* Make the only entry of the cache look as if it began `ticks` ago. */
+static void age_entry(uint32_t ticks)
+{
+    char path[PATH_MAX + 32];
+    struct ntc_cache_bucket bucket;
+    uint32_t count = (uint32_t) libbpf_num_possible_cpus() * NTC_CACHE_BUCKETS;
+
+    ck_assert_int_eq(kernel_source_pin(source), 0);
+    snprintf(path, sizeof path, "%s/v%d/cache", kernel_config.network.pin_path, NTC_LAYOUT);
+    int fd = bpf_obj_get(path);
+    ck_assert_int_ge(fd, 0);
+    for (uint32_t i = 0; i < count; i++) {
+        ck_assert_int_eq(bpf_map_lookup_elem(fd, &i, &bucket), 0);
+        for (int way = 0; way < NTC_CACHE_WAYS; way++)
+            bucket.way[way].first_tick -= ticks;
+        if (bucket.way[0].packets)
+            ck_assert_int_eq(bpf_map_update_elem(fd, &i, &bucket, BPF_ANY), 0);
+    }
+    close(fd);
+}
+
+/* Without a collector nobody flushes, and an entry's clock has 16 bits. */
+START_TEST(what_nobody_has_flushed_for_minutes_leaves_with_its_next_packet)
+{
+    struct sums found = { 0 };
+    struct frame frame = frame_of(0, 0);
+    enum { TICKS = 40000 };
+    uint64_t sent[3] = { 0 };
+
+    open_with_budget(0);
+    move_to(cpus[0]);
+    sent[0] = clock_boot_ns() - TICKS * (uint64_t) kernel_source_settings(source)->tick_ns;
+    send_times(&frame, PACKET_INGRESS, 5);
+    age_entry(TICKS);
+    send_times(&frame, PACKET_INGRESS, 1);
+    sent[1] = clock_boot_ns();
+    ck_assert_uint_eq(kernel_source_drain(source, 100, check_times, sent), 1);
+    send_times(&frame, PACKET_INGRESS, 3);      /* and merging goes on */
+    flush_all();
+    drain(&found);
+    ck_assert_uint_eq(found.records, 1);
+    ck_assert_uint_eq(found.packets[0][PACKET_INGRESS][PACKET_PASS], 3);
+}
+END_TEST
+
 START_TEST(a_list_change_holds_for_flows_that_are_cached)
 {
     struct sums found = { 0 };
@@ -322,11 +530,16 @@ int main(void)
     TCase *exact = tcase_create("exactness"), *regimes = tcase_create("regimes");
 
     tcase_add_checked_fixture(exact, kernel_setup, kernel_teardown);
-    tcase_add_loop_test(exact, sums_are_those_of_counting_one_by_one, 0, 60);
+    tcase_add_loop_test(exact, sums_are_those_of_counting_one_by_one, 0, ROUNDS);
+    tcase_add_loop_test(exact, sums_are_right_when_flows_push_each_other_out, 0, ROUNDS);
     tcase_add_test(exact, flushing_does_not_disturb_packets_that_come_meanwhile);
     tcase_add_checked_fixture(regimes, kernel_setup, kernel_teardown);
     tcase_add_test(regimes, the_budget_is_spent_on_single_records_and_the_rest_merges);
     tcase_add_test(regimes, the_first_syn_fin_and_dropped_packet_leave_at_once);
+    tcase_add_test(regimes, flows_of_one_packet_push_nobody_out);
+    tcase_add_test(regimes, a_flow_that_comes_again_takes_the_place_of_the_colder_one);
+    tcase_add_test(regimes, times_of_merged_packets_are_true_to_a_tick_or_two);
+    tcase_add_test(regimes, what_nobody_has_flushed_for_minutes_leaves_with_its_next_packet);
     tcase_add_test(regimes, a_list_change_holds_for_flows_that_are_cached);
     tcase_add_test(regimes, a_flush_by_age_leaves_young_entries);
     tcase_add_test(regimes, a_record_never_holds_more_bytes_than_a_message_can_carry);

@@ -63,8 +63,8 @@ static void assert_counted(const struct outcome *outcome, enum packet_group grou
         for (int d = 0; d < PACKET_DIRECTIONS; d++)
             for (int a = 0; a < PACKET_ACTIONS; a++) {
                 bool here = g == (int) group && d == (int) direction && a == (int) action;
-                ck_assert_uint_eq(counted->packets[g][d][a], here ? 1 : 0);
-                ck_assert_uint_eq(counted->bytes[g][d][a], here ? bytes : 0);
+                ck_assert_uint_eq(counted->traffic[g][d][a].packets, here ? 1 : 0);
+                ck_assert_uint_eq(counted->traffic[g][d][a].bytes, here ? bytes : 0);
             }
 }
 
@@ -180,8 +180,8 @@ START_TEST(a_super_packet_counts_as_the_segments_on_the_wire)
     struct outcome outcome = send_segments(&frame, 4, 500);
     ck_assert_uint_eq(outcome.record.packets, 4);
     ck_assert_uint_eq(outcome.record.bytes, 1900 + 4 * 40);
-    ck_assert_uint_eq(outcome.counted.packets[PACKET_TCP][PACKET_EGRESS][PACKET_PASS], 4);
-    ck_assert_uint_eq(outcome.counted.bytes[PACKET_TCP][PACKET_EGRESS][PACKET_PASS],
+    ck_assert_uint_eq(outcome.counted.traffic[PACKET_TCP][PACKET_EGRESS][PACKET_PASS].packets, 4);
+    ck_assert_uint_eq(outcome.counted.traffic[PACKET_TCP][PACKET_EGRESS][PACKET_PASS].bytes,
                       1900 + 4 * 40);
     /* Guests leave the number of segments to the host. */
     outcome = send_segments(&frame, 0, 500);
@@ -342,7 +342,7 @@ static void cut_everywhere(const struct frame *whole, uint32_t addresses_end)
 
         for (int g = 0; g < PACKET_GROUPS; g++)
             for (int a = 0; a < PACKET_ACTIONS; a++)
-                counted += outcome.counted.packets[g][PACKET_INGRESS][a];
+                counted += outcome.counted.traffic[g][PACKET_INGRESS][a].packets;
         ck_assert_uint_eq(counted, 1);
         ck_assert_uint_eq(outcome.records, readable);
         ck_assert_int_eq(outcome.verdict, readable ? TC_ACT_SHOT : TC_ACT_UNSPEC);
@@ -555,7 +555,7 @@ START_TEST(a_full_ring_loses_nothing_uncounted)
         ;
     ck_assert_uint_eq(kernel_source_waiting(source), 0);
     kernel_source_counters(source, &counters);
-    ck_assert_uint_eq(counters.packets[PACKET_TCP][PACKET_INGRESS][PACKET_PASS], SENT);
+    ck_assert_uint_eq(counters.traffic[PACKET_TCP][PACKET_INGRESS][PACKET_PASS].packets, SENT);
     ck_assert_uint_gt(counters.ring_lost_packets, 0);
     ck_assert_uint_eq(counters.ring_lost_records, counters.ring_lost_packets);
     ck_assert_uint_eq(counters.ring_lost_bytes, 40 * counters.ring_lost_packets);

@@ -59,7 +59,7 @@ START_TEST(a_second_collector_goes_on_with_everything)
     reopen();
     ck_assert(kernel_source_taken_over(source));
     kernel_source_counters(source, &counters);
-    ck_assert_uint_eq(counters.packets[PACKET_ICMP][PACKET_INGRESS][PACKET_DROP], 5);
+    ck_assert_uint_eq(counters.traffic[PACKET_ICMP][PACKET_INGRESS][PACKET_DROP].packets, 5);
     ck_assert_uint_eq(kernel_source_ledger(source)->published_packets, 42);
     kernel_source_drain(source, 100, count_record, &drained);
     ck_assert_uint_eq(drained, 5);
