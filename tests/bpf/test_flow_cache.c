@@ -121,7 +121,8 @@ static void keep_identity(const struct packet_record *record, void *arg)
 }
 
 /* Give flow `i`, on its way in, a destination port with which it shares the first `buckets` buckets
- * of the cache with all others.  For one bucket in some thousand there is none: hence known seeds. */
+ * of the cache with all others.  For one in some thousand there is no such port: hence known
+ * seeds. */
 static void crowd_flow(int i, uint32_t buckets)
 {
     uint64_t seed = kernel_source_settings(source)->hash_seed;
@@ -134,7 +135,7 @@ static void crowd_flow(int i, uint32_t buckets)
     ck_assert_uint_eq(identity.src_port, 1000 + i);
     identity.tcp_flags &= (uint8_t) ~PACKET_TCP_PSH;
     identity.action = 0;
-    for (uint16_t port = 1; dst_ports[i] == 0; port++) {
+    for (uint16_t port = 1024; dst_ports[i] == 0; port++) {
         ck_assert_uint_ne(port, 0);
         identity.dst_port = port;
         if (flow_hash_bucket(flow_hash(&identity, seed)) < buckets)
