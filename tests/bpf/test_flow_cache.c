@@ -219,7 +219,7 @@ static void run_sequence(struct history *history, bool both_directions)
     ck_assert_mem_eq(history->found.bytes, history->expected.bytes, sizeof history->expected.bytes);
 }
 
-enum { SEQUENCES = 50, ROUNDS = 24 };
+enum { SEQUENCES = 90, ROUNDS = 12 };
 
 START_TEST(sums_are_those_of_counting_one_by_one)
 {
@@ -540,6 +540,7 @@ int main(void)
     Suite *suite = suite_create("flow_cache");
     TCase *exact = tcase_create("exactness"), *regimes = tcase_create("regimes");
 
+    tcase_set_timeout(exact, 20);
     tcase_add_checked_fixture(exact, kernel_setup, kernel_teardown);
     tcase_add_loop_test(exact, sums_are_those_of_counting_one_by_one, 0, ROUNDS);
     tcase_add_loop_test(exact, sums_are_right_when_flows_push_each_other_out, 0, ROUNDS);
