@@ -22,6 +22,7 @@ enum {
     STOP_POLL_MS = 5,
     QUEUE = 64,                 /* connections that wait for a thread */
     OTHER_DESCRIPTORS = 192,    /* the bus, files, civetweb itself: about 60 are in use */
+    COLLECTOR_DESCRIPTORS = 8,  /* of each collector: about 2, and 3 more while events are live */
 };
 
 struct http_server {
@@ -235,7 +236,8 @@ int http_server_open(struct gateway *gateway, http_server_t **ret_server, char w
         return -ENOMEM;
     }
     self->gateway = gateway;
-    self->end = (int) config->server.connections + QUEUE + OTHER_DESCRIPTORS;
+    self->end = (int) (config->server.connections + QUEUE + OTHER_DESCRIPTORS
+                       + COLLECTOR_DESCRIPTORS * config->bus.collectors.size);
     const struct http_front_settings settings = {
         .listen = config->server.listen, .port = (uint16_t) config->server.port,
         .threads = config->server.connections, .per_address = config->server.connections_per_ip,
