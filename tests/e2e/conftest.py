@@ -196,6 +196,14 @@ class Process:
     def threads(self):
         return len(os.listdir(f"/proc/{self.popen.pid}/task"))
 
+    def sleeps(self):
+        """How often each thread has gone to sleep, the main one first."""
+        folder = Path(f"/proc/{self.popen.pid}/task")
+        texts = [(folder / task / "status").read_text()
+                 for task in sorted(os.listdir(folder), key=int)]
+        return [int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", text, re.M).group(1))
+                for text in texts]
+
     def rss_bytes(self):
         pages = int(Path(f"/proc/{self.popen.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGESIZE")

@@ -184,3 +184,15 @@ def test_run_watches_the_interface_and_leaves_nothing_behind(tree, ntc, choose):
     assert not os.path.exists(ntc.settings["network.pin_path"])
     assert os.listdir(ntc.settings["bus.directory"]) == []
     assert net.ping(net.router_ip, host=net.peer) == 3
+
+
+def test_at_rest_each_process_wakes_once_a_second(quiet_ntc):
+    ntc = quiet_ntc.start_all()
+    time.sleep(2)
+    seconds = 6
+    before = {name: process.sleeps() for name, process in ntc.processes.items()}
+    time.sleep(seconds)
+    for name, process in ntc.processes.items():
+        sleeps = [after - earlier for after, earlier in zip(process.sleeps(), before[name])]
+        assert sleeps[0] <= 1.5 * seconds, name     # the others of libzmq and civetweb
+        assert sum(sleeps) <= 5 * seconds, name
