@@ -164,10 +164,14 @@ def test_promtool_finds_nothing_to_say():
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_victoria_metrics_takes_our_scrape_file_as_it_is():
-    done = subprocess.run(["victoria-metrics", "-dryRun", "-promscrape.config.strictParse",
-                           f"-promscrape.config={MONITORING}/scrape.yml"], capture_output=True,
-                          text=True, timeout=30)
+def test_debians_victoria_metrics_takes_the_documented_options_and_our_scrape_file():
+    text = (ROOT / "docs/monitoring.md").read_text()
+    options = re.search(r'ARGS="([^"]+)"', text).group(1)
+    assert "/usr/share/ntc/monitoring/scrape.yml" in options
+    options = options.replace("/usr/share/ntc/monitoring", str(MONITORING))
+    done = subprocess.run(["victoria-metrics", *options.split(), "-dryRun",
+                           "-promscrape.config.strictParse"], capture_output=True, text=True,
+                          timeout=30)
     assert done.returncode == 0, done.stderr
 
 
