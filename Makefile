@@ -273,10 +273,13 @@ demo: deps
 test: deps-test
 	@tests/run.sh
 
-check-e2e: all $(B)/proto/ntc_pb2.py $(B)/tests/bench/generator $(B)/tests/bench/many_collectors \
-    $(B)/tests/soak/clock_shim.so
+# A collector with other kernel maps: stands in for the next version.
+next-layout:
 	@$(MAKE) --no-print-directory B=build/next-layout BIN=build/next-layout/bin \
-	    CPPFLAGS=-DNTC_LAYOUT=999 build/next-layout/bin/ntc-collector   # stands in for the next version
+	    CPPFLAGS=-DNTC_LAYOUT=999 build/next-layout/bin/ntc-collector
+
+check-e2e: all $(B)/proto/ntc_pb2.py $(B)/tests/bench/generator $(B)/tests/bench/many_collectors \
+    $(B)/tests/soak/clock_shim.so next-layout
 	@cd tests/e2e && $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
 
 $(B)/proto/ntc_pb2.py: proto/ntc.proto
@@ -300,7 +303,7 @@ check-arm64: deps-test
 	@printf '%s\n' $(ARM64_TESTS) | xargs -n 1 -P $(shell nproc) tests/package/emulated.sh
 
 # Installed on a machine that boots: one minute and, once, a download of 60 MB.
-test-package: deps-test deb
+test-package: deps-test deb next-layout
 	@$(PACKAGE_TEST) test_package.py $(PYTEST_ARGS)
 
 # Every query and alert against VictoriaMetrics: two minutes.
@@ -318,7 +321,7 @@ help: ; @sed -n '2,16s/^#   //p' Makefile
 clean: ; rm -rf build
 .PHONY: soak fuzz-seeds deb check-package test-package test-monitoring test-kernels test-trixie \
     all bench scale bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e \
-    deps deps-test run demo test help clean check-arm64
+    deps deps-test run demo test help clean check-arm64 next-layout
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) $(FB) -name '*.d' -type f 2>/dev/null)

@@ -15,7 +15,8 @@ import pytest
 from machine import ROOT, WORK, Machine, run, wait_until
 
 VERSION = run("sed", "-n", "s/^VERSION := //p", ROOT / "Makefile").stdout.strip()
-PACKAGE = Path(os.environ.get("NTC_DEB", ROOT / f"build/ntc_{VERSION}_amd64.deb"))
+ARCH = run("dpkg", "--print-architecture").stdout.strip()
+PACKAGE = Path(os.environ.get("NTC_DEB", ROOT / f"build/ntc_{VERSION}_{ARCH}.deb"))
 SERVICES = {"ntc-collector": 4.0, "ntc-aggregator": 2.0, "ntc-gateway": 2.0}
 
 
@@ -60,11 +61,12 @@ def blacklist(machine):
 
 
 def newer_package(folder):
-    """The same package with a higher version."""
+    """The same package with a higher version, whose collector has other kernel maps."""
     tree, package = folder / "tree", folder / "newer.deb"
     run("dpkg-deb", "-R", PACKAGE, tree)
     control = tree / "DEBIAN/control"
     control.write_text(re.sub(r"(?m)^Version: (.*)$", r"Version: \1+1", control.read_text()))
+    run("strip", "-o", tree / "usr/sbin/ntc-collector", ROOT / "build/next-layout/bin/ntc-collector")
     run("dpkg-deb", "--root-owner-group", "-b", tree, package)
     return package
 
@@ -269,6 +271,8 @@ def test_an_upgrade_keeps_all_and_lets_nothing_through(machine, tmp_path):
     sent, answered = machine.stop_pings(ping)
     assert sent > 10 and answered == 0
     assert blacklist(machine) == [machine.peer_ip]
+    folders = re.findall(r"(?m)^v\d+$", machine.run("ls", "/run/ntc/bpf/ntc").stdout)
+    assert folders == ["v999"]      # other maps, and only these
     assert "timezone: Europe/Berlin" in machine.run("cat", "/etc/ntc/ntc.yaml").stdout
     assert machine.run("stat", "-c", "%U %G %a", "/etc/ntc/ntc.yaml").stdout == "root ntc 640\n"
 
