@@ -143,7 +143,7 @@ fuzz-run-%: $(FB)/tests/fuzz/%
 	@corpus=$(FB)/corpus/$*; mkdir -p $$corpus; echo "  FUZZ  $* for $(FUZZ_S) s"; \
 	    ASAN_OPTIONS=detect_leaks=1 $< -max_total_time=$(FUZZ_S) -max_len=16384 -rss_limit_mb=600 -timeout=20 \
 	    -verbosity=0 -print_final_stats=0 -artifact_prefix=$(FB)/$*- $$corpus \
-	    tests/fuzz/seeds/$(*:fuzz_%=%) 2>$(FB)/$*.log || { cat $(FB)/$*.log; exit 1; }
+	    $(wildcard tests/fuzz/seeds/$(*:fuzz_%=%)) 2>$(FB)/$*.log || { cat $(FB)/$*.log; exit 1; }
 
 # Honest messages to begin with, anew when the messages have changed.
 fuzz-seeds: $(B)/tests/fuzz/make_seeds
