@@ -255,4 +255,30 @@ describe('guard rails', () => {
         await client.page.getByText('Blocked 192.168.0.0/16 for ever.').waitFor();
         expect(await blacklist()).toMatchObject([{ ip: '192.168.0.0/16' }]);
     });
+
+    it('count down until it is undone, unless one keeps it', async () => {
+        const bar = client.page.getByRole('region', { name: 'Changes to confirm' });
+        await bar.getByText('192.168.0.0/16 was put on the blacklist.').waitFor();
+        await bar.getByText(/Undone in (0:[0-5]\d|1:00) unless you keep it/).waitFor();
+        await bar.getByRole('button', { name: 'Keep it' }).click();
+        await bar.waitFor({ state: 'detached' });
+        expect(await blacklist()).toMatchObject([
+            { ip: '192.168.0.0/16', unconfirmed_until: null },
+        ]);
+    });
+
+    it('undo it at once', async () => {
+        const gone = await client.context.request.delete(
+            `${guarded.url}blacklist?ip=192.168.0.0/16`,
+            { headers: { Origin: guarded.origin, 'X-Forwarded-For': CLIENT } },
+        );
+        expect(gone.status()).toBe(200);
+        const dialog = await tryToBlock('192.168.1.0/24');
+        await dialog.getByRole('button', { name: 'Go on' }).click();
+        await dialog.getByRole('button', { name: 'Block 192.168.1.0/24' }).click();
+        const bar = client.page.getByRole('region', { name: 'Changes to confirm' });
+        await bar.getByRole('button', { name: 'Undo now' }).click();
+        await bar.waitFor({ state: 'detached' });
+        expect(await blacklist()).toEqual([]);
+    });
 });

@@ -11,6 +11,7 @@ import type {
     PageQuery,
     Session,
     Summary,
+    UnconfirmedChange,
 } from './types.ts';
 
 /** A request that was refused or not answered. `status` is 0 when nobody answered. */
@@ -135,7 +136,7 @@ export const api = {
         return { entries, missing: response.headers.get('NTC-Missing') ?? '' };
     },
 
-    /** `ttl` in seconds, null = for ever. */
+    /** `ttl` in seconds, null = for ever. Undone after `confirmIn` seconds unless confirmed, 0 = final. */
     listAdd(
         name: ListName,
         ip: string,
@@ -143,6 +144,7 @@ export const api = {
         reason: string,
         force = false,
         collector = '',
+        confirmIn = 0,
     ) {
         const body = {
             ip,
@@ -150,13 +152,24 @@ export const api = {
             ...(reason === '' ? {} : { reason }),
             ...(force ? { force } : {}),
             ...(collector === '' ? {} : { collector }),
+            ...(confirmIn === 0 ? {} : { confirm_s: confirmIn }),
         };
         return request<{ ok: true; ip: string; version: 4 | 6 }>('POST', name, body);
     },
 
-    listRemove: (name: ListName, ip: string, force = false, collector = '') =>
+    listRemove: (name: ListName, ip: string, force = false, collector = '', confirmIn = 0) =>
         request<{ ok: true }>(
             'DELETE',
-            withQuery(name, { ip, force: force ? 'true' : '', collector }),
+            withQuery(name, {
+                ip,
+                force: force ? 'true' : '',
+                collector,
+                confirm_s: confirmIn || '',
+            }),
         ),
+
+    unconfirmed: (collector = '') =>
+        get<UnconfirmedChange[]>(withQuery('api/unconfirmed', { collector })),
+    settle: (how: 'confirm' | 'undo', change: string) =>
+        request<{ ok: true }>('POST', `api/${how}`, { change }),
 };

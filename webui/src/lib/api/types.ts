@@ -201,6 +201,16 @@ export interface CollectorAnswer {
     error?: string;
 }
 
+/** A list change that is undone by itself unless somebody confirms it. */
+export interface UnconfirmedChange {
+    change: string;
+    list: ListName;
+    ip: string;
+    version: 4 | 6;
+    action: 'add' | 'remove';
+    unconfirmed_until: number;
+}
+
 export interface Session {
     admin: boolean;
     login_required: boolean;

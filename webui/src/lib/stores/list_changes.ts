@@ -32,8 +32,10 @@ export async function putOnList(
     const what = `${ORDERS[list]} ${ip}`;
     return change(async () => {
         const before = await entriesOf(ip);
-        const add = (force: boolean) => api.listAdd(list, ip, ttl, reason, force, summary.chosen);
-        const remove = (force: boolean) => api.listRemove(other(list), ip, force, summary.chosen);
+        const add = (force: boolean) =>
+            api.listAdd(list, ip, ttl, reason, force, summary.chosen, patience(force, ttl));
+        const remove = (force: boolean) =>
+            api.listRemove(other(list), ip, force, summary.chosen, patience(force, null));
         if (!(await done(what, add))) return false;
         if (before[other(list)] && !(await done(what, remove))) {
             await putBack(ip, before);
@@ -51,6 +53,12 @@ function where(): string {
     if (summary.chosen !== '') return ` on ${summary.chosen}`;
     return summary.areSeveral ? ' on all collectors' : '';
 }
+
+/** Who forces what may lock him out has so many seconds to say that it did not. */
+const CONFIRM_S = 60;
+
+const patience = (force: boolean, ttl: number | null): number =>
+    force && (ttl === null || ttl > CONFIRM_S) ? CONFIRM_S : 0;
 
 const isLockout = (cause: unknown): boolean => asApiError(cause).code === 'lock_out';
 
@@ -77,8 +85,9 @@ export async function takeOffList(list: ListName, ip: string): Promise<boolean> 
     return change(async () => {
         const before = await entriesOf(ip);
         const what = `Take ${ip} off the ${list}`;
-        if (!(await done(what, (force) => api.listRemove(list, ip, force, summary.chosen))))
-            return false;
+        const remove = (force: boolean) =>
+            api.listRemove(list, ip, force, summary.chosen, patience(force, null));
+        if (!(await done(what, remove))) return false;
         toasts.done(`Took ${ip} off the ${list}${where()}.`, () => restore(ip, before));
         return true;
     });

@@ -62,7 +62,7 @@ class List {
 }
 
 /** Changes when any list of any collector does. */
-function listVersion(): number {
+export function listVersion(): number {
     const collectors = summary.data?.collectors ?? [];
     return collectors.reduce((sum, collector) => sum + collector.list_version, 0);
 }
