@@ -173,7 +173,7 @@ $(FB)/tests/fuzz/fuzz_%: $(FB)/tests/fuzz/fuzz_%.o $(FB)/libfuzzed.a
 # ---- benchmarks ----
 
 BENCHES := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/bench_*.c)) \
-    $(B)/tests/bench/generator $(B)/tests/bench/many_collectors
+    $(B)/tests/bench/generator $(B)/tests/bench/attach_empty $(B)/tests/bench/many_collectors
 
 bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o $(B)/proto/ntc_pb2.py
 	@$(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
@@ -181,6 +181,8 @@ bench: all $(BENCHES) $(B)/tests/bench/empty.bpf.o $(B)/proto/ntc_pb2.py
 # Many collectors into one aggregator: docs/scale.md.
 scale: all $(B)/tests/bench/many_collectors $(B)/proto/ntc_pb2.py
 	@NTC_BIN=$(abspath $(BIN)) $(PYTHON) tests/bench/scale.py $(SCALE_ARGS)
+
+bench-floor: ; @$(MAKE) --no-print-directory bench BENCH_ARGS=floor
 
 bench-compare: ; @$(PYTHON) tests/bench/bench.py --compare $(OLD)
 
@@ -320,8 +322,8 @@ test-trixie: deps-test ; @tests/package/trixie.sh
 help: ; @sed -n '2,16s/^#   //p' Makefile
 clean: ; rm -rf build
 .PHONY: soak fuzz-seeds deb check-package test-package test-monitoring test-kernels test-trixie \
-    all bench scale bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf check-e2e \
-    deps deps-test run demo test help clean check-arm64 next-layout
+    all bench scale bench-floor bench-compare fuzz lint webui check-webui check-webui-e2e check check-bpf \
+    check-e2e deps deps-test run demo test help clean check-arm64 next-layout
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(shell find $(B) $(FB) -name '*.d' -type f 2>/dev/null)

@@ -30,6 +30,7 @@ stage "lint" lint
 stage "unit tests" check
 stage "unit tests under ASan and UBSan" SAN=1 check
 stage "TC programs in the kernel" check-bpf
+stage "regression floor" bench-floor
 stage "fuzz targets" -k fuzz FUZZ_S=5
 stage "chaos under traffic" soak SOAK_MIN=0.7
 stage "the page: build" webui

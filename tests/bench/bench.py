@@ -4,6 +4,7 @@
     make bench BENCH_ARGS="live"    only some parts: path aggregator mock remote live rates latency memory sse
                                     lists
     make bench-compare OLD=file     what changed against an older build/bench.json
+    make bench-floor                fail if the packet path has become slow; part of make test
 
 Ratios within one run count, absolute times belong to the machine.  All traffic stays in namespaces that this
 program makes, and ends by itself.
@@ -29,6 +30,7 @@ from conftest import Namespace, Ntc, run, wait_until  # noqa: E402
 BUILD = ROOT / os.environ.get("NTC_BUILD", "build/release")
 EMPTY = BUILD / "tests/bench/empty.bpf.o"
 GENERATOR = BUILD / "tests/bench/generator"
+ATTACH_EMPTY = BUILD / "tests/bench/attach_empty"
 SECONDS = float(os.environ.get("BENCH_S", "3"))
 SLICES = int(os.environ.get("BENCH_SLICES", "11"))
 SENDERS = os.cpu_count()
@@ -234,12 +236,17 @@ class Unwatched:
 
 
 class EmptyProgram(Unwatched):
+    """A program that does nothing, attached as NTC's are."""
+
     def __init__(self, bench, cable):
         super().__init__(bench, cable)
-        bench.router.run("tc", "qdisc", "add", "dev", f"port{cable}", "clsact")
-        for hook in ("ingress", "egress"):
-            bench.router.run("tc", "filter", "add", "dev", f"port{cable}", hook, "bpf", "da", "obj",
-                             str(EMPTY), "sec", "tc")
+        self.bpffs = tempfile.mkdtemp(prefix="ntc-empty-")
+        run("mount", "-t", "bpf", "bpf", self.bpffs)
+        bench.router.run(ATTACH_EMPTY, EMPTY, f"port{cable}", self.bpffs)
+
+    def close(self):
+        run("umount", "-l", self.bpffs, check=False)
+        os.rmdir(self.bpffs)
 
 
 class Watching(Unwatched):
@@ -393,6 +400,39 @@ def live():
     compare("Full speed, 4096 flows of 60 bytes", {"flows": "4096"})
     compare("Full speed, random sources, 60 bytes", {"flows": "random"})
     compare("Full speed, 40 flows of 1514 bytes", {"flows": "40", "size": 1514})
+
+
+# What a machine busy with other things still reaches, in ratios of one run; the aims are in
+# docs/performance.md.  (agent, figure, least, most)
+FLOORS = (
+    ("NTC, 1000 listed", "of empty", 0.85, None),
+    ("NTC, 1000 listed", "user of sending", None, 0.08),
+    ("NTC, every packet a record", "of empty", 0.55, None),
+    ("NTC, every packet a record", "user of sending", None, 0.5),
+    ("NTC, 1000 listed", "accounted %", 100, 100),
+    ("NTC, every packet a record", "accounted %", 100, 100),
+    ("NTC, 1000 listed", "ledger", 0, 0),
+    ("NTC, every packet a record", "ledger", 0, 0),
+)
+
+
+def floor():
+    """Fail when NTC has become slow beside an empty program and the cost of sending itself."""
+    rows = compare("Regression floor: full speed, 40 flows of 60 bytes", {"flows": "40"},
+                   ["none", "empty TC program", "NTC, every packet a record", "NTC, 1000 listed"], 0.3, 11)
+    found = {row["agent"]: row for row in rows}
+    sending = SENDERS / found["none"]["Mpps"]       # CPU seconds per million packets
+    failures = []
+    for agent, figure, least, most in FLOORS:
+        row = found[agent]
+        value = row["user CPU-s/M"] / sending if figure == "user of sending" else row[figure]
+        if (least is not None and value < least) or (most is not None and value > most):
+            failures.append(f"{agent}: {figure} is {value:.4g}, "
+                            + (f"at least {least}" if least is not None and value < least
+                               else f"at most {most}") + " is asked")
+    print("\n".join(failures) or f"{len(FLOORS)} passed, 0 failed")
+    if failures:
+        sys.exit(1)
 
 
 def rates():
@@ -607,6 +647,8 @@ def compare_files(old, new):
 def main(arguments):
     if arguments[:1] == ["--compare"]:
         return compare_files(arguments[1], ROOT / "build/bench.json")
+    if arguments == ["floor"]:
+        return floor()
     unknown = [name for name in arguments if name not in PARTS]
     if unknown:
         sys.exit(f"no part {unknown[0]!r}; there are: {' '.join(PARTS)}")
