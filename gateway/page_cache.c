@@ -51,12 +51,13 @@ void page_cache_destroy(page_cache_t **self_p)
     *self_p = NULL;
 }
 
+/* Who waited for the lock may come with a time before the text was written. */
 static bool is_fresh(const page_cache_t *self, const struct latest_view *view, uint64_t now_ns,
                      const struct page_stamp *stamp)
 {
     return self->current && self->number == view->number && self->state == view->state
         && self->stamp.words[0] == stamp->words[0] && self->stamp.words[1] == stamp->words[1]
-        && now_ns - self->written_ns < PAGE_CACHE_MAX_NS;
+        && now_ns < self->written_ns + PAGE_CACHE_MAX_NS;
 }
 
 /* Put a new text in the place of the last one. */
