@@ -232,7 +232,7 @@ static void tell_wrong_token(access_t *self, const struct ip_addr *client, uint6
 {
     char text[IP_TEXT_SIZE];
 
-    if (now_ns - self->telling_since_ns >= TELLING_NS) {
+    if (now_ns >= self->telling_since_ns + TELLING_NS) {
         if (self->untold > 0)
             log_warning("%u more wrong tokens were shown in a minute", self->untold);
         self->telling_since_ns = now_ns;

@@ -29,9 +29,10 @@ int secret_make(char secret[SESSION_ID_SIZE])
     return 0;
 }
 
+/* Of two requests at once the later one may be first here: `now_ns` may lie before `used_ns`. */
 static bool is_alive(const struct session *session, uint64_t now_ns)
 {
-    return session->rights != SESSION_NONE && now_ns - session->used_ns < SESSION_IDLE_S * NS_PER_S;
+    return session->rights != SESSION_NONE && now_ns < session->used_ns + SESSION_IDLE_S * NS_PER_S;
 }
 
 void session_table_begin(struct session_table *self, const char id[SESSION_ID_SIZE],

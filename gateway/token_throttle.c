@@ -56,7 +56,8 @@ void token_throttle_fail(struct token_throttle *self, const struct ip_addr *addr
                 entry = &self->addresses[i];
         *entry = (struct throttled_address) { .addr = network_of(addr) };
     }
-    if (now_ns - entry->last_ns > FORGET_NS)
+    /* Of two requests at once the later one may have been first here. */
+    if (now_ns > entry->last_ns + FORGET_NS)
         entry->failures = 0;
     entry->failures++;
     entry->last_ns = now_ns;

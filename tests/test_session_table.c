@@ -60,6 +60,21 @@ START_TEST(sessions_end_when_told_and_when_idle)
 }
 END_TEST
 
+/* Each thread reads the clock before it waits for the table. */
+START_TEST(the_earlier_of_two_requests_may_come_last)
+{
+    struct ip_addr addr = { .bytes = { [15] = 1 } };
+    char id[SESSION_ID_SIZE];
+
+    begin(id, SESSION_ADMIN, 1000);
+    ck_assert_int_eq(session_table_find(&table, id, 5000), SESSION_ADMIN);
+    ck_assert_int_eq(session_table_find(&table, id, 4999), SESSION_ADMIN);
+    for (uint64_t i = 0; i < 20; i++)
+        token_throttle_fail(&throttle, &addr, NS_PER_S - i);
+    ck_assert_uint_ge(token_throttle_wait_s(&throttle, &addr, NS_PER_S), 30);
+}
+END_TEST
+
 START_TEST(a_full_table_ends_the_idlest_session)
 {
     char ids[SESSION_MAX + 1][SESSION_ID_SIZE];
@@ -147,6 +162,7 @@ int main(void)
     TCase *tcase = tcase_create("tables");
 
     tcase_add_checked_fixture(tcase, setup, NULL);
+    tcase_add_test(tcase, the_earlier_of_two_requests_may_come_last);
     tcase_add_test(tcase, secrets_are_hexadecimal_and_differ);
     tcase_add_test(tcase, secrets_are_compared_whole);
     tcase_add_test(tcase, sessions_end_when_told_and_when_idle);
