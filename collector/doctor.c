@@ -60,11 +60,11 @@ static void examine_kernel(struct doctor *self)
 
     uname(&name);
     sscanf(name.release, "%d.%d", &major, &minor);
-    if (major > 5 || (major == 5 && minor >= 8))
+    if (major > 5 || (major == 5 && minor >= 17))
         tell(self, GOOD, "kernel", "Linux %s", name.release);
     else
-        tell(self, BAD, "kernel", "Linux %s has no BPF ring buffer: upgrade to 5.8 or newer, best "
-             "6.1 or newer", name.release);
+        tell(self, BAD, "kernel", "Linux %s lacks what the TC programs call (bpf_loop): upgrade to "
+             "5.17 or newer, best 6.1 or newer", name.release);
     if (sizeof(void *) == 4 && strstr(name.machine, "64"))
         tell(self, BAD, "userland", "32 bit on a 64 bit kernel (%s): install the 64 bit system",
              name.machine);
@@ -102,7 +102,7 @@ static void examine_ring(struct doctor *self)
         tell(self, BAD, "BPF", "not permitted: run as root; in a container, allow CAP_BPF and the "
              "system call bpf");
     else
-        tell(self, BAD, "ring buffer", "the kernel refuses it (%s): use 5.8 or newer",
+        tell(self, BAD, "ring buffer", "the kernel refuses it (%s): use 5.17 or newer",
              strerror(-fd));
     if (fd >= 0)
         close(fd);
