@@ -252,8 +252,8 @@ check-webui-e2e: all $(WEB)
 BUILD_PACKAGES := gcc make libc6-dev pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev \
     libzmq3-dev libczmq-dev libcivetweb-dev libprotobuf-c-dev protobuf-c-compiler libyaml-dev \
     libjansson-dev check tzdata $(if $(shell command -v npm),,nodejs npm)
-TEST_PACKAGES := protobuf-compiler python3-pytest python3-scapy python3-zmq python3-protobuf \
-    iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics chromium \
+TEST_PACKAGES := protobuf-compiler python3-pytest python3-pytest-xdist python3-scapy python3-zmq \
+    python3-protobuf iproute2 iputils-ping iperf3 ethtool procps util-linux prometheus victoria-metrics chromium \
     libclang-rt-dev cppcheck shellcheck dpkg-dev mmdebstrap systemd-container lintian groff cpio \
     gcc-aarch64-linux-gnu qemu-user-static qemu-system-x86 qemu-system-arm wrk slowhttptest
 
@@ -282,7 +282,10 @@ next-layout:
 
 check-e2e: all $(B)/proto/ntc_pb2.py $(B)/tests/bench/generator $(B)/tests/bench/many_collectors \
     $(B)/tests/soak/clock_shim.so next-layout
-	@cd tests/e2e && $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_ARGS)
+	@cd tests/e2e && $(PYTHON) -m pytest -q -p no:cacheprovider $(PYTEST_WORKERS) $(PYTEST_ARGS)
+
+# Most of the time these tests wait for something, each in namespaces and folders of its own.
+PYTEST_WORKERS := -n 3 --dist loadfile
 
 $(B)/proto/ntc_pb2.py: proto/ntc.proto
 	@mkdir -p $(@D); echo "  PROTO $@"

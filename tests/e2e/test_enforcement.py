@@ -92,7 +92,7 @@ def test_a_blocked_address_is_unreachable_both_ways_and_ssh_is_not(ntc):
 
 def test_a_whitelisted_address_passes_although_its_network_is_blocked(ntc):
     net = ntc.start_all().network
-    ntc.block("198.51.100.0/24")
+    ntc.block("198.51.100.0/24", force=True)     # the router is in there
     assert net.ping(net.peer_ip, timeout=0.3) == 0
     ntc.allow(net.peer_ip)
     assert net.ping(net.peer_ip) == 3
@@ -102,7 +102,7 @@ def test_a_whitelisted_address_passes_although_its_network_is_blocked(ntc):
 def test_an_ipv6_prefix_is_blocked_and_expires_by_itself(ntc):
     net = ntc.start_all().network
     assert net.ping(net.peer_ip6) == 3
-    ntc.block("2001:db8::/64", ttl=2)
+    ntc.block("2001:db8::/64", ttl=2, force=True)     # the router is in there
     assert net.ping(net.peer_ip6, timeout=0.2) == 0
     wait_until(lambda: net.ping(net.peer_ip6, count=1, timeout=0.3) == 1, "the entry has expired")
     wait_until(lambda: ntc.get("/blacklist").json() == [], "the entry is gone from the list")
