@@ -8,6 +8,7 @@
 #include "zsock_setup.h"
 
 #define SILENT_NS (3 * NS_PER_S)
+#define HASTEN_NS (NS_PER_S / 4)
 
 enum { SERVER_REFUSES = 400 };  /* status of the ZeroMQ authentication protocol (RFC 27) */
 
@@ -17,10 +18,12 @@ struct peer_link {
     bool is_tcp, is_chatty, is_heard;
     bool is_connected;          /* zmq_connect() was called for it: there is a key */
     bool is_up;                 /* tcp: encrypted, and not lost since */
+    bool is_trying;             /* tcp: since the last connect no attempt has ended yet */
     bool is_closed;             /* the last event: an attempt has ended, if it is tried again */
     char endpoint[BUS_ENDPOINT_SIZE];
     char keys[sizeof(((struct config *) NULL)->bus.keys)];
-    uint64_t heard_ns;          /* CLOCK_MONOTONIC of the last message, or of the last connect */
+    uint64_t tried_ns;          /* CLOCK_MONOTONIC of the last connect */
+    uint64_t heard_ns;          /* of the last message, or of the last connect for want of one */
     char reason[PEER_LINK_PROBLEM_SIZE];    /* for what happened last */
     char problem[PEER_LINK_PROBLEM_SIZE];   /* as it was told */
 };
@@ -72,6 +75,7 @@ static void note_event(peer_link_t *self, unsigned event, uint32_t value)
         break;
     }
     self->is_closed = event == ZMQ_EVENT_CLOSED;
+    self->is_trying &= event == ZMQ_EVENT_CONNECT_RETRIED;
 }
 
 /* Two frames each: event and value in the first, the endpoint in the second. */
@@ -124,14 +128,14 @@ static int connect_tcp(peer_link_t *self)
         rc = zsock_setup_secure_connect(self->socket, self->endpoint, &own, &server);
     else
         memcpy(self->reason, why, sizeof why);      /* and go on: the key may come later */
-    self->is_connected = rc == 0;
+    self->is_connected = self->is_trying = rc == 0;
     explicit_bzero(&own, sizeof own);
     return has_keys ? rc : 0;
 }
 
 static int connect_again(peer_link_t *self)
 {
-    self->heard_ns = clock_monotonic_ns();
+    self->tried_ns = clock_monotonic_ns();
     if (self->is_tcp)
         return connect_tcp(self);
     self->is_connected = zsock_connect(self->socket, "%s", self->endpoint) == 0;
@@ -162,6 +166,7 @@ int peer_link_open(peer_link_t **ret_self, int type, const char *endpoint, int q
         rc = watch_events(self);
     if (rc == 0)
         rc = connect_again(self);
+    self->heard_ns = self->tried_ns;
     if (rc == 0)
         *ret_self = self;
     else
@@ -213,6 +218,14 @@ void peer_link_reconnect(peer_link_t *self)
     connect_again(self);
 }
 
+void peer_link_hasten(peer_link_t *self)
+{
+    take_events(self);
+    if (self->is_tcp && !self->is_up && !self->is_trying
+        && clock_monotonic_ns() - self->tried_ns >= HASTEN_NS)
+        peer_link_reconnect(self);
+}
+
 /* Whether the peer is silent, or away, for as long as it takes to connect anew. */
 static bool is_missing(peer_link_t *self)
 {
@@ -236,6 +249,7 @@ const char *peer_link_on_second(peer_link_t *self)
     memcpy(reason, self->reason, sizeof reason);
     self->reason[0] = '\0';     /* what the next attempt meets */
     peer_link_reconnect(self);
+    self->heard_ns = self->tried_ns;
     if (reason[0] == '\0' && self->is_tcp)
         snprintf(reason, sizeof reason, "it does not answer");
     if (strcmp(reason, self->problem) == 0)

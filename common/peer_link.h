@@ -30,11 +30,15 @@ const char *peer_link_endpoint(const peer_link_t *self);
 /* Something has been received. */
 void peer_link_heard(peer_link_t *self);
 
-/* How long ago that was, or the last connect, in ns. */
+/* How long ago that was, or the last connect for want of it, in ns. */
 uint64_t peer_link_silence(const peer_link_t *self);
 
 /* Connect anew.  What the queues hold is lost. */
 void peer_link_reconnect(peer_link_t *self);
+
+/* Somebody waits for a peer that nothing can be sent to: if the last attempt to connect over tcp has
+ * ended, connect anew now, four times a second at most. */
+void peer_link_hasten(peer_link_t *self);
 
 /* Whether peer_link_on_second() must be called: for chatty peers and tcp endpoints. */
 bool peer_link_needs_seconds(const peer_link_t *self);

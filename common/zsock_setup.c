@@ -21,7 +21,7 @@ enum {
     HANDSHAKE_MS = 2000,
     RECONNECT_MS = 100,
     RECONNECT_MAX_TCP_MS = 5000,
-    RECONNECT_MAX_IPC_MS = 1000,    /* a local peer that restarts is found within a second */
+    RECONNECT_MAX_IPC_MS = 500,     /* well within the second that a question waits for its peer */
     HEARTBEAT_MS = 2000,            /* tcp: a cable that is pulled tells nobody */
     HEARTBEAT_TIMEOUT_MS = 6000,
 };

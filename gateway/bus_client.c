@@ -126,8 +126,10 @@ static void send_question(bus_client_t *self, struct bus_call *call)
 {
     void *socket = zsock_resolve(peer_link_socket(self->link));
 
-    if (zmq_send(socket, &call->id, sizeof call->id, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+    if (zmq_send(socket, &call->id, sizeof call->id, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
+        peer_link_hasten(self->link);
         return;
+    }
     zmq_send(socket, "", 0, ZMQ_DONTWAIT | ZMQ_SNDMORE);    /* the parts of a message go together */
     zmq_send(socket, call->question, call->size, ZMQ_DONTWAIT);
     call->sent++;

@@ -210,6 +210,26 @@ START_TEST(a_client_without_a_file_or_with_a_broken_one_is_kept_out)
 }
 END_TEST
 
+START_TEST(a_client_that_is_waited_for_is_let_in_at_once)
+{
+    introduce("");
+    key_folder_delete(&server, "clients/it.key");
+    listen_now();
+    peer_link_t *link = dial(ZMQ_DEALER, commands_at);
+
+    ck_assert(!await(peer_link_socket(link), ZMQ_POLLOUT, 500));    /* refused: never again */
+    introduce("");
+    ck_assert(!await(peer_link_socket(link), ZMQ_POLLOUT, 500));
+    peer_link_hasten(link);
+    for (int i = 0; i < 40 && !await(peer_link_socket(link), ZMQ_POLLOUT, 50); i++)
+        peer_link_hasten(link);     /* which leaves an attempt alone that is under way */
+    ck_assert_int_eq(ask(peer_link_socket(link)), 1);
+    peer_link_hasten(link);
+    ck_assert_int_eq(ask(peer_link_socket(link)), 1);
+    peer_link_destroy(&link);
+}
+END_TEST
+
 START_TEST(a_plain_client_is_kept_out)
 {
     introduce("");
@@ -408,6 +428,7 @@ int main(void)
     tcase_add_test(tcase, a_read_only_client_gets_in_and_may_not_change_the_lists);
     tcase_add_test(tcase, a_local_process_is_still_known_by_its_uid);
     tcase_add_loop_test(tcase, a_client_without_a_file_or_with_a_broken_one_is_kept_out, 0, 2);
+    tcase_add_test(tcase, a_client_that_is_waited_for_is_let_in_at_once);
     tcase_add_test(tcase, a_plain_client_is_kept_out);
     tcase_add_test(tcase, nobody_gets_in_while_nobody_answers_for_keys);
     tcase_add_test(tcase, who_cannot_connect_is_told_why);
