@@ -47,19 +47,20 @@ static __always_inline void submit(struct ntc_settings *set, struct ntc_counters
     commit(set, slot);
 }
 
-/* May this CPU send one more record of a single packet?  Generic cell rate algorithm: each record
- * moves the time up to which the budget is spent (ITU-T I.371, as virtual scheduling). */
+/* May this CPU send one more record of a single packet?  Generic cell rate algorithm (ITU-T I.371, as
+ * virtual scheduling), but packets beyond the budget count too: a CPU with more traffic than its
+ * budget merges all of it.  Some single packets among the merged ones would show nobody more, and
+ * cost more than all else. */
 static __always_inline int take_budget(const struct ntc_settings *set, struct ntc_cpu *cpu,
                                        __u64 now_ns)
 {
-    __u64 spent = cpu->spent_until_ns;
+    __u64 spent = cpu->spent_until_ns, most = now_ns + NTC_BURST_NS + NTC_DEBT_NS;
 
     if (spent < now_ns)
         spent = now_ns;
-    if (spent - now_ns + set->interval_ns > NTC_BURST_NS)
-        return 0;
-    cpu->spent_until_ns = spent + set->interval_ns;
-    return 1;
+    spent += set->interval_ns;
+    cpu->spent_until_ns = spent < most ? spent : most;
+    return spent - now_ns <= NTC_BURST_NS;
 }
 
 /* The action's byte in the last word of an identity.  Our hosts, and so BPF, are little-endian. */

@@ -86,6 +86,9 @@ struct ntc_settings {
 /* A CPU may send this much of its budget of single records at once. */
 #define NTC_BURST_NS 1000000000ull
 
+/* After more traffic than its budget, a CPU goes on merging for as long as this, were it idle. */
+#define NTC_DEBT_NS 250000000ull
+
 /* The flow cache: NTC_CACHE_BUCKETS of two entries per possible CPU in one array, `cache`, and one
  * state per CPU in another, `cpus`.  Only programs on that CPU touch them. */
 #define NTC_CACHE_BUCKETS 4096
@@ -133,7 +136,7 @@ struct ntc_counters {
 /* Value of `cpus` (array, mmap()able): an array by CPU number and not a per-CPU map, since the
  * kernel looks up arrays without a call, and the collector reads it without one. */
 struct ntc_cpu {
-    __u64 spent_until_ns;       /* the budget is spent up to this time (GCRA) */
+    __u64 spent_until_ns;       /* the budget is spent up to this time */
     __u32 flushing;             /* the flush program is at work: leave the cache alone */
     __u32 occupied_count;       /* bits in `occupied`: the collector flushes if not 0 */
     struct ntc_counters counters;

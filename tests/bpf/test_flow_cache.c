@@ -309,6 +309,34 @@ START_TEST(the_budget_is_spent_on_single_records_and_the_rest_merges)
 }
 END_TEST
 
+/* Not one of them alone while the traffic is above the budget; each of them again soon after. */
+START_TEST(a_cpu_above_its_budget_merges_all_its_packets)
+{
+    struct sums found = { 0 };
+    struct frame frame = frame_of(0, 0);
+
+    open_with_budget(1000);
+    move_to(cpus[0]);
+    send_times(&frame, PACKET_INGRESS, 5000);
+    uint64_t begin = clock_monotonic_ns();
+    drain(&found);
+    uint64_t sent = 5000, burst = found.records;
+    ck_assert_uint_le(burst, 1110);
+    while (found.records == burst) {
+        usleep(5000);               /* a fifth of the budget */
+        send_times(&frame, PACKET_INGRESS, 1);
+        sent++;
+        drain(&found);
+    }
+    uint64_t took_ms = (clock_monotonic_ns() - begin) / NS_PER_MS;
+    ck_assert_uint_ge(took_ms, 240);
+    ck_assert_uint_lt(took_ms, 2000);
+    ck_assert_int_eq(kernel_source_flush(source, UINT64_MAX), 0);
+    drain(&found);
+    ck_assert_uint_eq(found.packets[0][PACKET_INGRESS][PACKET_PASS], sent);
+}
+END_TEST
+
 START_TEST(the_first_syn_fin_and_dropped_packet_leave_at_once)
 {
     open_with_budget(0);
@@ -547,6 +575,7 @@ int main(void)
     tcase_add_test(exact, flushing_does_not_disturb_packets_that_come_meanwhile);
     tcase_add_checked_fixture(regimes, kernel_setup, kernel_teardown);
     tcase_add_test(regimes, the_budget_is_spent_on_single_records_and_the_rest_merges);
+    tcase_add_test(regimes, a_cpu_above_its_budget_merges_all_its_packets);
     tcase_add_test(regimes, the_first_syn_fin_and_dropped_packet_leave_at_once);
     tcase_add_test(regimes, flows_of_one_packet_push_nobody_out);
     tcase_add_test(regimes, a_flow_that_comes_again_takes_the_place_of_the_colder_one);
