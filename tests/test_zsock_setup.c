@@ -70,7 +70,7 @@ START_TEST(sockets_have_bounds)
     ck_assert_int_eq(zsock_linger(connected), 0);
     ck_assert_int_eq(zsock_handshake_ivl(bound.socket), 2000);
     ck_assert_int_eq(zsock_reconnect_ivl(connected), 100);
-    ck_assert_int_eq(zsock_reconnect_ivl_max(connected), 1000);
+    ck_assert_int_eq(zsock_reconnect_ivl_max(connected), 500);
     zsock_destroy(&connected);
     zsock_setup_unbind(&bound);
 }
