@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "connection_table.h"
 #include "http_exchange.h"
 #include "request_shape.h"
 #include "socket_takeover.h"
@@ -30,18 +31,7 @@ enum {
     EVENTS_AT_ONCE = 64,
     TICK_MS = 50,
     PEEK_SIZE = REQUEST_HEAD_MAX + HTTP_BODY_MAX + 1,
-    SHARES = 4096,              /* a power of two */
     NO_ROOM_US = 10000,
-};
-
-enum state { FREE = 0, WAITING, READY, HANDED, SERVED };
-
-struct slot {
-    struct http_client client;          /* first: http_front_release() gets its address */
-    enum state state;
-    uint32_t addr;                      /* network order */
-    uint64_t since_ns;                  /* of this state, CLOCK_MONOTONIC */
-    int inner_fd;                       /* HANDED: our end of the connection to civetweb */
 };
 
 struct http_front {
@@ -53,105 +43,19 @@ struct http_front {
     atomic_bool stopping;
     char *peek;
     pthread_mutex_t lock;               /* for all that follows */
-    uint32_t capacity;
-    struct slot *handed;                /* the one that is HANDED: civetweb does not say with which
+    struct connection_table table;
+    struct connection *handed;          /* the one that is HANDED: civetweb does not say with which
                                          * connection it begins, so there is one at a time */
-    uint32_t served;                    /* HANDED and SERVED */
-    uint16_t shares[SHARES];            /* of those, by a hash of the address */
-    struct slot *slots;
     struct http_front_counters counters;
 };
 
-/* ---- slots; with the lock ---- */
-
-static void free_slot(struct slot *slot)
+/* Make room.  Returns the free place, or NULL. */
+static struct connection *evict(http_front_t *self)
 {
-    slot->state = FREE;
-    slot->client.fd = -1;
-}
+    struct connection *place = connection_table_evict(&self->table);
 
-/* End a connection that civetweb does not have. */
-static void drop(struct slot *slot)
-{
-    close(slot->client.fd);             /* leaves the epoll by itself */
-    free_slot(slot);
-}
-
-static struct slot *oldest(http_front_t *self, enum state state)
-{
-    struct slot *found = NULL;
-
-    for (uint32_t i = 0; i < self->capacity; i++) {
-        struct slot *slot = &self->slots[i];
-        if (slot->state == state && (!found || slot->since_ns < found->since_ns))
-            found = slot;
-    }
-    return found;
-}
-
-static uint16_t *share_of(http_front_t *self, uint32_t addr)
-{
-    return &self->shares[(addr * 2654435761u) >> 20 & (SHARES - 1)];
-}
-
-/* Whose turn it is: of the addresses that civetweb serves least the one that waits longest.  So one
- * that asks for much is in the way of nobody else. */
-static struct slot *next_ready(http_front_t *self)
-{
-    struct slot *next = NULL;
-    uint16_t least = UINT16_MAX;
-
-    for (uint32_t i = 0; i < self->capacity; i++) {
-        struct slot *slot = &self->slots[i];
-        if (slot->state != READY)
-            continue;
-        uint16_t share = *share_of(self, slot->addr);
-        if (!next || share < least || (share == least && slot->since_ns < next->since_ns)) {
-            next = slot;
-            least = share;
-        }
-    }
-    return next;
-}
-
-static void count_served(http_front_t *self, const struct slot *slot, int one)
-{
-    self->served += (uint32_t) one;
-    *share_of(self, slot->addr) = (uint16_t) (*share_of(self, slot->addr) + one);
-}
-
-static struct slot *find_free(http_front_t *self)
-{
-    for (uint32_t i = 0; i < self->capacity; i++)
-        if (self->slots[i].state == FREE)
-            return &self->slots[i];
-    return NULL;
-}
-
-/* Make room: who has waited longest without a request goes.  If all have sent theirs, anyone: a
- * flood is hit in proportion to its share. */
-static struct slot *evict(http_front_t *self)
-{
-    struct slot *slot = oldest(self, WAITING);
-
-    for (int tries = 0; !slot && tries < 64; tries++) {
-        struct slot *any = &self->slots[(uint32_t) random() % self->capacity];
-        slot = any->state == READY ? any : NULL;
-    }
-    if (slot) {
-        drop(slot);
-        self->counters.evicted++;
-    }
-    return slot;
-}
-
-static uint32_t count_of(const http_front_t *self, uint32_t addr)
-{
-    uint32_t count = 0;
-
-    for (uint32_t i = 0; i < self->capacity; i++)
-        count += self->slots[i].state != FREE && self->slots[i].addr == addr;
-    return count;
+    self->counters.evicted += place != NULL;
+    return place;
 }
 
 /* ---- answers of our own ---- */
@@ -178,7 +82,7 @@ static void refuse(int fd, const char *status, const char *why)
 /* ---- to civetweb ---- */
 
 /* Let civetweb accept one.  Returns 0 or -errno. */
-static int hand_over(http_front_t *self, struct slot *slot)
+static int hand_over(http_front_t *self, struct connection *connection)
 {
     struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(self->inner_port),
                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -195,26 +99,26 @@ static int hand_over(http_front_t *self, struct slot *slot)
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    /* The slot is found by the port, so that must be known before civetweb accepts. */
+    /* The connection's place is found by the port, so that must be known before civetweb accepts. */
     struct sockaddr_in own = { .sin_family = AF_INET,
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int rc = bind(fd, (struct sockaddr *) &own, sizeof own) < 0
              || getsockname(fd, (struct sockaddr *) &own, &size) < 0 ? -errno : 0;
     if (rc == 0) {
-        slot->inner_fd = fd;
-        slot->client.inner_port = ntohs(own.sin_port);
-        slot->state = HANDED;
-        self->handed = slot;
-        slot->since_ns = clock_monotonic_ns();
-        count_served(self, slot, 1);
+        connection->inner_fd = fd;
+        connection->client.inner_port = ntohs(own.sin_port);
+        connection->state = HANDED;
+        self->handed = connection;
+        connection->since_ns = clock_monotonic_ns();
+        connection_table_count_served(&self->table, connection, 1);
         if (connect(fd, (struct sockaddr *) &addr, sizeof addr) < 0 && errno != EINPROGRESS)
             rc = -errno;
     }
     if (rc < 0) {
-        if (slot->state == HANDED)
-            count_served(self, slot, -1);
+        if (connection->state == HANDED)
+            connection_table_count_served(&self->table, connection, -1);
         self->handed = NULL;
-        slot->state = READY;
+        connection->state = READY;
         close(fd);
     }
     return rc;
@@ -223,7 +127,7 @@ static int hand_over(http_front_t *self, struct slot *slot)
 /* Requests that are there have no thread: end the connection that has one for the longest. */
 static void evict_hog(http_front_t *self, uint64_t now_ns)
 {
-    struct slot *hog = oldest(self, SERVED);
+    struct connection *hog = connection_table_oldest(&self->table, SERVED);
 
     if (!hog || now_ns - hog->since_ns < HOG_NS)
         return;
@@ -236,8 +140,8 @@ static void evict_hog(http_front_t *self, uint64_t now_ns)
 static void forget_handed(http_front_t *self)
 {
     close(self->handed->inner_fd);
-    count_served(self, self->handed, -1);
-    drop(self->handed);
+    connection_table_count_served(&self->table, self->handed, -1);
+    connection_drop(self->handed);
     self->handed = NULL;
     self->counters.evicted++;
 }
@@ -252,21 +156,21 @@ static void wake(const http_front_t *self)
 
 static void hand_over_ready(http_front_t *self)
 {
-    struct slot *slot;
+    struct connection *connection;
 
     pthread_mutex_lock(&self->lock);
     if (self->handed && clock_monotonic_ns() - self->handed->since_ns > REQUEST_NS)
         forget_handed(self);
-    while (!self->handed && self->served < self->settings.threads
-           && (slot = next_ready(self)) != NULL)
-        if (hand_over(self, slot) != 0) {
-            refuse(slot->client.fd, "503 Service Unavailable", "there is no free socket");
-            drop(slot);
+    while (!self->handed && self->table.served < self->settings.threads
+           && (connection = connection_table_next(&self->table)) != NULL)
+        if (hand_over(self, connection) != 0) {
+            refuse(connection->client.fd, "503 Service Unavailable", "there is no free socket");
+            connection_drop(connection);
             self->counters.refused++;
         }
-    slot = oldest(self, READY);
+    connection = connection_table_oldest(&self->table, READY);
     uint64_t now_ns = clock_monotonic_ns();
-    for (unsigned i = 0; slot && now_ns - slot->since_ns >= STARVED_NS
+    for (unsigned i = 0; connection && now_ns - connection->since_ns >= STARVED_NS
                          && i < self->settings.threads / 4 + 1; i++)
         evict_hog(self, now_ns);
     pthread_mutex_unlock(&self->lock);
@@ -275,69 +179,70 @@ static void hand_over_ready(http_front_t *self)
 struct http_client *http_front_take(http_front_t *self)
 {
     pthread_mutex_lock(&self->lock);
-    struct slot *slot = self->handed;
-    int fd = !slot ? -ENOENT : socket_takeover_find(self->settings.low_end, "127.0.0.1",
-                                                    slot->client.inner_port, self->inner_port);
-    if (fd >= 0 && dup3(slot->client.fd, fd, O_CLOEXEC) >= 0) {
-        close(slot->inner_fd);
-        close(slot->client.fd);
-        slot->client.fd = fd;
-        slot->state = SERVED;
-        slot->since_ns = clock_monotonic_ns();
+    struct connection *connection = self->handed;
+    int fd = !connection ? -ENOENT
+                         : socket_takeover_find(self->settings.low_end, "127.0.0.1",
+                                                connection->client.inner_port, self->inner_port);
+    if (fd >= 0 && dup3(connection->client.fd, fd, O_CLOEXEC) >= 0) {
+        close(connection->inner_fd);
+        close(connection->client.fd);
+        connection->client.fd = fd;
+        connection->state = SERVED;
+        connection->since_ns = clock_monotonic_ns();
         self->handed = NULL;
-    } else if (slot) {
+    } else if (connection) {
         forget_handed(self);
-        slot = NULL;
+        connection = NULL;
     }
     pthread_mutex_unlock(&self->lock);
     wake(self);                 /* the next may be handed over */
-    return slot ? &slot->client : NULL;
+    return connection ? &connection->client : NULL;
 }
 
 void http_front_release(http_front_t *self, struct http_client *client)
 {
-    struct slot *slot = (struct slot *) client;
+    struct connection *connection = (struct connection *) client;
 
     pthread_mutex_lock(&self->lock);
-    count_served(self, slot, -1);
-    free_slot(slot);
+    connection_table_count_served(&self->table, connection, -1);
+    connection_free(connection);
     pthread_mutex_unlock(&self->lock);
     wake(self);
 }
 
 /* ---- from clients ---- */
 
-static void judge(http_front_t *self, struct slot *slot)
+static void judge(http_front_t *self, struct connection *connection)
 {
     const char *why = NULL;
-    ssize_t size = recv(slot->client.fd, self->peek, PEEK_SIZE, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t size = recv(connection->client.fd, self->peek, PEEK_SIZE, MSG_PEEK | MSG_DONTWAIT);
 
     if (size <= 0) {
         if (size == 0 || (errno != EAGAIN && errno != EINTR))
-            drop(slot);
+            connection_drop(connection);
         return;
     }
     enum request_state state = request_shape_judge(self->peek, (size_t) size, HTTP_BODY_MAX, &why);
     if (state == REQUEST_BAD) {
-        refuse(slot->client.fd, "400 Bad Request", why);
-        drop(slot);
+        refuse(connection->client.fd, "400 Bad Request", why);
+        connection_drop(connection);
         self->counters.malformed++;
     } else if (state == REQUEST_READY) {
-        epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, slot->client.fd, NULL);
-        slot->state = READY;
-        slot->since_ns = clock_monotonic_ns();
+        epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, connection->client.fd, NULL);
+        connection->state = READY;
+        connection->since_ns = clock_monotonic_ns();
     }
 }
 
-static void on_readable(http_front_t *self, struct slot *slot, uint32_t events)
+static void on_readable(http_front_t *self, struct connection *connection, uint32_t events)
 {
     pthread_mutex_lock(&self->lock);
-    if (slot->state == WAITING) {
-        judge(self, slot);
+    if (connection->state == WAITING) {
+        judge(self, connection);
         /* Nothing more will come, and what came is no request. */
-        if (slot->state == WAITING && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
-            refuse(slot->client.fd, "400 Bad Request", "the request is not complete");
-            drop(slot);
+        if (connection->state == WAITING && events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+            refuse(connection->client.fd, "400 Bad Request", "the request is not complete");
+            connection_drop(connection);
         }
     }
     pthread_mutex_unlock(&self->lock);
@@ -350,7 +255,7 @@ static bool is_unlimited(const http_front_t *self, const char *address)
 
 static void admit(http_front_t *self, int fd, const struct sockaddr_in *peer)
 {
-    struct slot *slot = find_free(self);
+    struct connection *connection = connection_table_find_free(&self->table);
     char address[INET_ADDRSTRLEN];
     int yes = 1, high = fcntl(fd, F_DUPFD_CLOEXEC, self->settings.low_end);
 
@@ -360,11 +265,11 @@ static void admit(http_front_t *self, int fd, const struct sockaddr_in *peer)
     }
     self->counters.accepted++;
     inet_ntop(AF_INET, &peer->sin_addr, address, sizeof address);
-    bool is_too_many = !is_unlimited(self, address)
-        && count_of(self, peer->sin_addr.s_addr) >= self->settings.per_address;
-    if (!slot && !is_too_many)
-        slot = evict(self);
-    if (!slot || is_too_many) {
+    uint32_t count = connection_table_count_of(&self->table, peer->sin_addr.s_addr);
+    bool is_too_many = count >= self->settings.per_address && !is_unlimited(self, address);
+    if (!connection && !is_too_many)
+        connection = evict(self);
+    if (!connection || is_too_many) {
         refuse(fd, "503 Service Unavailable", is_too_many ? "too many connections from here"
                                                           : "too many connections");
         close(fd);
@@ -373,12 +278,12 @@ static void admit(http_front_t *self, int fd, const struct sockaddr_in *peer)
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-    *slot = (struct slot) { .state = WAITING, .addr = peer->sin_addr.s_addr,
+    *connection = (struct connection) { .state = WAITING, .addr = peer->sin_addr.s_addr,
                             .since_ns = clock_monotonic_ns(), .client.fd = fd };
-    memcpy(slot->client.address, address, sizeof address);
-    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = slot };
+    memcpy(connection->client.address, address, sizeof address);
+    struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = connection };
     if (epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
-        drop(slot);
+        connection_drop(connection);
 }
 
 static void on_connections(http_front_t *self)
@@ -410,13 +315,13 @@ static bool on_tick(http_front_t *self)
     bool is_soon = false;
 
     pthread_mutex_lock(&self->lock);
-    for (uint32_t i = 0; i < self->capacity; i++) {
-        struct slot *slot = &self->slots[i];
-        is_soon |= slot->state == WAITING || slot->state == READY;
-        if (slot->state != WAITING || now_ns - slot->since_ns < REQUEST_NS)
+    for (uint32_t i = 0; i < self->table.capacity; i++) {
+        struct connection *connection = &self->table.connections[i];
+        is_soon |= connection->state == WAITING || connection->state == READY;
+        if (connection->state != WAITING || now_ns - connection->since_ns < REQUEST_NS)
             continue;
-        refuse(slot->client.fd, "408 Request Timeout", "the request did not come in time");
-        drop(slot);
+        refuse(connection->client.fd, "408 Request Timeout", "the request did not come in time");
+        connection_drop(connection);
         self->counters.timed_out++;
     }
     pthread_mutex_unlock(&self->lock);
@@ -487,13 +392,14 @@ int http_front_open(const struct http_front_settings *settings, http_front_t **r
 
     if (self) {
         self->settings = *settings;
-        self->capacity = settings->threads + HTTP_FRONT_WAITING;
-        self->slots = calloc(self->capacity, sizeof *self->slots);
+        self->table.capacity = settings->threads + HTTP_FRONT_WAITING;
+        self->table.connections = calloc(self->table.capacity,
+                                         sizeof *self->table.connections);
         self->peek = malloc(PEEK_SIZE);
         pthread_mutex_init(&self->lock, NULL);
         self->listen_fd = self->wake_fd = -1;
         self->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-        rc = !self->slots || !self->peek ? -ENOMEM : self->epoll_fd < 0 ? -errno : 0;
+        rc = !self->table.connections || !self->peek ? -ENOMEM : self->epoll_fd < 0 ? -errno : 0;
     }
     if (rc == 0 && (self->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
         rc = -errno;
@@ -533,12 +439,12 @@ void http_front_stop(http_front_t *self)
         close(self->listen_fd);
     self->listen_fd = -1;
     pthread_mutex_lock(&self->lock);
-    for (uint32_t i = 0; i < self->capacity; i++) {
-        struct slot *slot = &self->slots[i];
-        if (slot->state == HANDED || slot->state == SERVED)
-            shutdown(slot->client.fd, SHUT_RDWR);
-        else if (slot->state != FREE)
-            drop(slot);
+    for (uint32_t i = 0; i < self->table.capacity; i++) {
+        struct connection *connection = &self->table.connections[i];
+        if (connection->state == HANDED || connection->state == SERVED)
+            shutdown(connection->client.fd, SHUT_RDWR);
+        else if (connection->state != FREE)
+            connection_drop(connection);
     }
     pthread_mutex_unlock(&self->lock);
 }
@@ -550,7 +456,7 @@ void http_front_destroy(http_front_t **self_p)
     http_front_t *self = *self_p;
     if (!self)
         return;
-    if (self->slots)
+    if (self->table.connections)
         http_front_stop(self);
     if (self->handed)
         forget_handed(self);    /* civetweb ended before it took it */
@@ -559,7 +465,7 @@ void http_front_destroy(http_front_t **self_p)
     if (self->epoll_fd >= 0)
         close(self->epoll_fd);
     pthread_mutex_destroy(&self->lock);
-    free(self->slots);
+    free(self->table.connections);
     free(self->peek);
     free(self);
     *self_p = NULL;
