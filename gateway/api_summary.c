@@ -333,6 +333,7 @@ static void write_metrics(struct text_buffer *text, const struct latest_view *vi
         .cost = process_cost_read(),
         .sse_clients = sse_clients_count(gateway->sse),
         .sse_missed = sse_clients_missed(gateway->sse),
+        .connections = http_server_counters(gateway->server),
     };
 
     metrics_page_write(text, &input);

@@ -10,7 +10,7 @@
 #include "ip_addr.h"
 #include "packet_words.h"
 
-enum { MAX_LINES = 200, TOP_LISTS = 5, LEAST_ROWS = 5 };
+enum { MAX_LINES = 200, TOP_LISTS = 5, LEAST_ROWS = 4 };
 
 /* The page under way. */
 struct page {
@@ -91,6 +91,11 @@ static void gauge(struct page *self, const char *name, const char *help, double 
     put_real(self, name, -1, NO_LABELS, value);
 }
 
+static uint64_t unanswered(const struct http_front_counters *counters)
+{
+    return counters->refused + counters->timed_out + counters->evicted + counters->malformed;
+}
+
 static void write_whole(struct page *self)
 {
     const struct snapshot *snapshot = self->snapshot;
@@ -103,6 +108,10 @@ static void write_whole(struct page *self)
     family(self, "ntc_sse_missed_events_total", "counter",
            "Events that clients were told they missed.");
     put_whole(self, "ntc_sse_missed_events_total", -1, NO_LABELS, self->input->sse_missed);
+    family(self, "ntc_http_unanswered_total", "counter",
+           "Connections refused, or ended without an answer.");
+    put_whole(self, "ntc_http_unanswered_total", -1, NO_LABELS,
+              unanswered(&self->input->connections));
     family(self, "ntc_bad_messages_total", "counter", "Messages of the bus that were dropped.");
     put_whole(self, "ntc_bad_messages_total", -1, LABELS("process", "gateway"),
               self->input->view.bad_messages);
@@ -263,6 +272,9 @@ static void write_collectors(struct page *self)
     for (uint32_t c = 0; c < self->snapshot->collector_count; c++)
         put_whole(self, "ntc_collector_up", (int) c, NO_LABELS,
                   !self->snapshot->collectors[c].away);
+    if (self->snapshot->unheard_count > 0)
+        gauge(self, "ntc_endpoints_unheard", "Endpoints of bus.collectors where nothing is heard.",
+              self->snapshot->unheard_count);
     write_states(self);
     write_interfaces(self);
     write_lists(self);

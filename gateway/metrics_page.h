@@ -6,6 +6,7 @@
 #ifndef METRICS_PAGE_H
 #define METRICS_PAGE_H
 
+#include "http_front.h"
 #include "latest.h"
 #include "text_buffer.h"
 
@@ -14,6 +15,7 @@ struct metrics_input {
     struct process_cost cost;   /* of this process */
     uint32_t sse_clients;
     uint64_t sse_missed;
+    struct http_front_counters connections;
 };
 
 /* Write the page.  Counters that are zero and cannot count anything yet are left out. */

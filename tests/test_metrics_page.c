@@ -20,6 +20,8 @@ static void setup(void)
     input = (struct metrics_input) {
         .view = { .state = PEER_LIVE, .age_s = 0.25 },
         .cost = { 0.5, 1024, 10 }, .sse_clients = 3, .sse_missed = 4,
+        .connections = { .accepted = 90, .refused = 2, .timed_out = 3, .evicted = 4,
+                         .malformed = 5 },
     };
 }
 
@@ -112,6 +114,7 @@ START_TEST(everything_is_there_and_right)
     ck_assert(has("ntc_ip_ack_count{ip=\"192.0.2.50\"} 70"));
     ck_assert(has("ntc_sse_clients 3"));
     ck_assert(has("ntc_sse_missed_events_total 4"));
+    ck_assert(has("ntc_http_unanswered_total 14"));
     ck_assert(has("ntc_process_cpu_seconds_total{process=\"collector\"} 1.25"));
     ck_assert(has("ntc_process_resident_memory_bytes{process=\"aggregator\"} 8192"));
     ck_assert(has("ntc_process_open_fds{process=\"gateway\"} 10"));
@@ -123,7 +126,7 @@ START_TEST(the_page_is_short_with_all_that_can_happen)
 {
     write_page(1);
     ck_assert_uint_le(lines(), 200);
-    ck_assert(has("ntc_ip_ack_count{ip=\"192.0.2.54\"} 66"));
+    ck_assert(has("ntc_ip_ack_count{ip=\"192.0.2.53\"} 67"));
     text_buffer_clear(&text);
     for (unsigned i = 0; i < STATUS_COUNTERS; i++)      /* a router without lists */
         if (i % PACKET_ACTIONS != PACKET_PASS)
@@ -134,6 +137,20 @@ START_TEST(the_page_is_short_with_all_that_can_happen)
     ck_assert(has("ntc_ip_ack_count{ip=\"192.0.2.59\"} 61"));
     ck_assert(has("ntc_packets_total{proto=\"udp\",direction=\"egress\",action=\"drop\"} 0"));
     ck_assert_ptr_null(strstr(text.data, "action=\"skip\""));
+}
+END_TEST
+
+START_TEST(endpoints_without_a_voice_are_counted)
+{
+    write_page(1);
+    ck_assert_ptr_null(strstr(text.data, "ntc_endpoints_unheard"));
+    text_buffer_clear(&text);
+    snapshot->unheard_count = 2;
+    metrics_page_write(&text, &input);
+    snapshot->unheard_count = 0;
+    text_buffer_append(&text, "", 1);
+    ck_assert(has("ntc_endpoints_unheard 2"));
+    promtool_says_nothing();
 }
 END_TEST
 
@@ -204,6 +221,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, everything_is_there_and_right);
     tcase_add_test(tcase, the_page_is_short_with_all_that_can_happen);
+    tcase_add_test(tcase, endpoints_without_a_voice_are_counted);
     tcase_add_test(tcase, several_collectors_carry_their_names);
     tcase_add_test(tcase, label_values_are_escaped);
     TCase *bare = tcase_create("bare");
