@@ -105,7 +105,10 @@ UNIT_TESTS := $(patsubst tests/%.c,%,$(wildcard tests/test_*.c))
 TEST_LIBS := $(B)/libcollector.a $(B)/libaggregator.a $(B)/libgateway.a $(LIB_proto) $(LIB_common)
 
 check: $(UNIT_TESTS:%=$(B)/tests/%)
-	@status=0; for t in $(sort $^); do CK_TIMEOUT_MULTIPLIER=8 $(WRAP) $$t || status=1; done; exit $$status
+	@printf '%s\n' $^ | WRAP='$(WRAP)' xargs -n 1 -P $(UNIT_TESTS_AT_ONCE) tests/unit.sh
+
+# Most of the time they wait for something.
+UNIT_TESTS_AT_ONCE := 3
 
 $(B)/tests/test_%: $(B)/tests/test_%.o $(TEST_LIBS)
 	@echo "  LD    $@"
