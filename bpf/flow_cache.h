@@ -47,8 +47,8 @@ static __always_inline void submit(struct ntc_settings *set, struct ntc_counters
     commit(set, slot);
 }
 
-/* May this CPU send one more record of a single packet?  Generic cell rate algorithm (ITU-T I.371, as
- * virtual scheduling), but packets beyond the budget count too: a CPU with more traffic than its
+/* May this CPU send one more record of a single packet?  Generic cell rate algorithm (ITU-T I.371,
+ * as virtual scheduling), but packets beyond the budget count too: a CPU with more traffic than its
  * budget merges all of it.  Some single packets among the merged ones would show nobody more, and
  * cost more than all else. */
 static __always_inline int take_budget(const struct ntc_settings *set, struct ntc_cpu *cpu,

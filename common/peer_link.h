@@ -36,8 +36,8 @@ uint64_t peer_link_silence(const peer_link_t *self);
 /* Connect anew.  What the queues hold is lost. */
 void peer_link_reconnect(peer_link_t *self);
 
-/* Somebody waits for a peer that nothing can be sent to: if the last attempt to connect over tcp has
- * ended, connect anew now, four times a second at most. */
+/* Somebody waits for a peer that nothing can be sent to: if the last attempt to connect over tcp
+ * has ended, connect anew now, four times a second at most. */
 void peer_link_hasten(peer_link_t *self);
 
 /* Whether peer_link_on_second() must be called: for chatty peers and tcp endpoints. */

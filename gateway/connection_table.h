@@ -1,7 +1,7 @@
 /* connection_table - the connections that http_front holds, and whose turn it is.
  *
- * A connection waits for its request, is ready when that is there, is handed to civetweb, and served
- * by it.  Fixed in size; not locked: http_front does that.
+ * A connection waits for its request, is ready when that is there, is handed to civetweb, and
+ * served by it.  Fixed in size; not locked: http_front does that.
  */
 #ifndef CONNECTION_TABLE_H
 #define CONNECTION_TABLE_H

@@ -99,7 +99,7 @@ static int hand_over(http_front_t *self, struct connection *connection)
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    /* The connection's place is found by the port, so that must be known before civetweb accepts. */
+    /* The client is found by the port, so that must be known before civetweb accepts. */
     struct sockaddr_in own = { .sin_family = AF_INET,
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int rc = bind(fd, (struct sockaddr *) &own, sizeof own) < 0
