@@ -16,7 +16,8 @@
 #define MAX_TTL_S (100ll * 365 * 24 * 3600)
 
 enum {
-    READERS_MAX = 16,
+    READERS_MAX = 16,           /* from the first question to the end of the answer */
+    FETCHES_MAX = 2,            /* of those that keep the collector and this process busy */
     READER_TRIES = 5,
     READER_WAIT_US = 50000,
     PAGE_TEXT_MAX = 8 * 1024 * 1024,    /* 2000 entries, every byte of their reasons escaped */
@@ -284,31 +285,40 @@ static int reply_one_page(struct http_exchange *exchange, const struct list_page
     return http_reply_json(exchange, 200, &text);
 }
 
+/* A long list is work for the collector and memory here: others must not wait behind a flood of
+ * such requests.  Returns false when there are too many for longer than a moment. */
+static bool begin(atomic_uint *count, unsigned most)
+{
+    for (int tries = 0; tries < READER_TRIES; tries++) {
+        if (atomic_fetch_add(count, 1) < most)
+            return true;
+        atomic_fetch_sub(count, 1);
+        usleep(READER_WAIT_US);
+    }
+    return false;
+}
+
+static int reply_too_many(struct http_exchange *exchange)
+{
+    return http_reply_away(exchange, "too many lists are being read now: try again");
+}
+
 /* The list of one collector. */
 static int reply_list(struct http_exchange *exchange, enum list_name list, uint32_t peer)
 {
+    struct gateway *gateway = exchange->gateway;
     struct list_pages pages;
-    int rc = list_client_fetch(collector_peers_bus(exchange->gateway->peers, peer), list, &pages);
 
+    if (!begin(&gateway->list_fetches, FETCHES_MAX))
+        return reply_too_many(exchange);
+    int rc = list_client_fetch(collector_peers_bus(gateway->peers, peer), list, &pages);
+    atomic_fetch_sub(&gateway->list_fetches, 1);
     if (rc < 0)
         return reply_no_collector(exchange, rc);
     int status = pages.count == 1 ? reply_one_page(exchange, &pages.pages[0])
                                   : reply_pages(exchange, &pages);
     list_pages_clear(&pages);
     return status;
-}
-
-/* A long list is work for the collector and memory here: changes must not wait behind a flood of
- * such requests.  Returns false when there are too many for longer than a moment. */
-static bool begin_reading(struct gateway *gateway)
-{
-    for (int tries = 0; tries < READER_TRIES; tries++) {
-        if (atomic_fetch_add(&gateway->list_readers, 1) < READERS_MAX)
-            return true;
-        atomic_fetch_sub(&gateway->list_readers, 1);
-        usleep(READER_WAIT_US);
-    }
-    return false;
 }
 
 int api_lists_get(struct http_exchange *exchange, int list)
@@ -322,8 +332,8 @@ int api_lists_get(struct http_exchange *exchange, int list)
     if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
         || query_params_number(&params, "partial", 0, 1, 0, &partial, why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
-    if (!begin_reading(exchange->gateway))
-        return http_reply_away(exchange, "%d lists are being read now: try again", READERS_MAX);
+    if (!begin(&exchange->gateway->list_readers, READERS_MAX))
+        return reply_too_many(exchange);
     int status = list_fanout_choose(exchange, query_params_get(&params, "collector"), &targets);
     if (status == 0)
         status = targets.size == 1

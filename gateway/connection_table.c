@@ -46,17 +46,22 @@ static uint32_t share_of(uint32_t addr)
 struct connection *connection_table_next(struct connection_table *self)
 {
     struct connection *next = NULL;
-    uint16_t least = UINT16_MAX;
+    uint64_t next_due_ns = 0;
+    uint16_t least = 0;
 
     for (uint32_t i = 0; i < self->capacity; i++) {
         struct connection *connection = &self->connections[i];
         if (connection->state != READY)
             continue;
-        uint16_t share = self->shares[share_of(connection->addr)];
-        if (!next || share < least
-            || (share == least && connection->since_ns < next->since_ns)) {
+        uint32_t which = share_of(connection->addr);
+        uint16_t share = self->shares[which];
+        uint64_t due_ns = self->begun_ns[which] + CONNECTION_TURN_NS;
+        if (due_ns < connection->since_ns)
+            due_ns = connection->since_ns;
+        if (!next || share < least || (share == least && due_ns < next_due_ns)) {
             next = connection;
             least = share;
+            next_due_ns = due_ns;
         }
     }
     return next;
@@ -65,10 +70,12 @@ struct connection *connection_table_next(struct connection_table *self)
 void connection_table_count_served(struct connection_table *self,
                                    const struct connection *connection, int one)
 {
-    uint16_t *share = &self->shares[share_of(connection->addr)];
+    uint32_t which = share_of(connection->addr);
 
     self->served += (uint32_t) one;
-    *share = (uint16_t) (*share + one);
+    self->shares[which] = (uint16_t) (self->shares[which] + one);
+    if (one > 0)
+        self->begun_ns[which] = connection->since_ns;
 }
 
 struct connection *connection_table_evict(struct connection_table *self)

@@ -6,9 +6,11 @@
 #ifndef CONNECTION_TABLE_H
 #define CONNECTION_TABLE_H
 
+#include "clock.h"
 #include "http_front.h"
 
 #define CONNECTION_SHARES 4096          /* a power of two */
+#define CONNECTION_TURN_NS (NS_PER_S / 4)
 
 enum connection_state { FREE = 0, WAITING, READY, HANDED, SERVED };
 
@@ -24,7 +26,9 @@ struct connection_table {
     uint32_t capacity;
     struct connection *connections;     /* capacity of them, the owner's, zeroed at first */
     uint32_t served;                    /* HANDED and SERVED */
-    uint16_t shares[CONNECTION_SHARES]; /* of those, by a hash of the address */
+    /* By a hash of the address: how many of those, and when the last of them began. */
+    uint16_t shares[CONNECTION_SHARES];
+    uint64_t begun_ns[CONNECTION_SHARES];
 };
 
 /* Give up the place of a connection that is closed. */
@@ -40,7 +44,8 @@ struct connection *connection_table_oldest(struct connection_table *self,
                                            enum connection_state state);
 
 /* Whose turn it is: of the addresses that civetweb serves least the one that is READY for the
- * longest, or NULL.  So one that asks for much is in the way of nobody else. */
+ * longest, or NULL.  Who was served is as one that comes CONNECTION_TURN_NS later.  So one that asks
+ * for much is in the way of nobody else. */
 struct connection *connection_table_next(struct connection_table *self);
 
 /* Note that civetweb has got the connection (one = 1), or given it back (-1). */

@@ -33,7 +33,8 @@ struct gateway {
     ui_files_t *ui;
     struct bus_receiver *receiver;
     struct http_server *server;
-    atomic_uint list_readers;   /* requests that fetch a whole list now */
+    atomic_uint list_readers;   /* requests for a whole list */
+    atomic_uint list_fetches;   /* ... of them that fetch it now */
     char token_path[PATH_MAX];
     int token_error;            /* why there is no admin token, -errno; 0 = there is one */
     char timezone[64];          /* name of the zone that events are shown in */

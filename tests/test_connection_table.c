@@ -7,6 +7,8 @@
 
 #include "suite.h"
 
+#define BEGIN_NS (1000 * NS_PER_S)
+
 enum { PLACES = 6 };
 
 static struct connection places[PLACES];
@@ -23,7 +25,7 @@ static struct connection *take(enum connection_state state, uint32_t addr, uint6
     struct connection *place = connection_table_find_free(&table);
 
     ck_assert_ptr_nonnull(place);
-    *place = (struct connection) { .state = state, .addr = addr, .since_ns = since_ns,
+    *place = (struct connection) { .state = state, .addr = addr, .since_ns = BEGIN_NS + since_ns,
                                    .client.fd = open("/dev/null", O_RDONLY) };
     return place;
 }
@@ -48,10 +50,22 @@ START_TEST(the_address_that_is_served_least_is_next)
     earlier->state = SERVED;
     connection_table_count_served(&table, earlier, 1);
     ck_assert_ptr_eq(connection_table_next(&table), later);
-    connection_table_count_served(&table, served, -1);
-    ck_assert_ptr_eq(connection_table_next(&table), &places[1]);
     drop_all();
     ck_assert_ptr_null(connection_table_next(&table));
+}
+END_TEST
+
+START_TEST(who_was_served_a_moment_ago_lets_others_go_first)
+{
+    struct connection *served = take(SERVED, 1, 0), *again = take(READY, 1, 1);
+
+    connection_table_count_served(&table, served, 1);
+    connection_table_count_served(&table, served, -1);
+    struct connection *other = take(READY, 2, CONNECTION_TURN_NS - 1);
+    ck_assert_ptr_eq(connection_table_next(&table), other);
+    other->since_ns += 2;
+    ck_assert_ptr_eq(connection_table_next(&table), again);
+    drop_all();
 }
 END_TEST
 
@@ -103,6 +117,7 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, NULL);
     tcase_add_test(tcase, the_address_that_is_served_least_is_next);
+    tcase_add_test(tcase, who_was_served_a_moment_ago_lets_others_go_first);
     tcase_add_test(tcase, who_waits_longest_without_a_request_makes_room);
     tcase_add_test(tcase, who_is_served_never_makes_room);
     tcase_add_test(tcase, connections_are_counted_per_address);
