@@ -12,7 +12,7 @@
 #include "peer_link.h"
 #include "zsock_setup.h"
 
-#define BUSY_NS (100 * NS_PER_MS)
+#define BUSY_NS (200 * NS_PER_MS)
 
 /* A wake-up costs more than the batch that it is for, and polling costs something for each socket
  * that is polled.  So while batches come one after the other, a socket is not polled: one timer
@@ -21,7 +21,7 @@ enum {
     BITE = 64,                  /* messages per socket and turn: others want to be served, too */
     MANY = 32,                  /* ... more than these: rest half as long from now on */
     FEW = 16,                   /* ... fewer than these in every socket: rest longer */
-    REST_MAX_MS = 40,
+    REST_MAX_MS = 100,
 };
 
 /* One endpoint that collectors publish at. */

@@ -15,7 +15,7 @@
 #include "tc_attachment.h"
 
 #define LIVE_MS 20              /* between two drains, at most, when somebody watches */
-#define CALM_MS 40              /* when nobody does: each message wakes five threads */
+#define CALM_MS 100             /* when nobody does: each message wakes five threads */
 /* None of the merged packets gets older than 100 ms.  A look at the flow cache moves this process
  * from CPU to CPU, which costs what some hundred records do: few flows are looked at every 80 ms
  * and leave when 20 ms old, many every 40 ms, when they are 60 ms old and so merge more. */
@@ -86,15 +86,16 @@ static bool has_grace(tc_source_t *self, const event_publisher_t *publisher)
     return self->grace_until_ns != 0;
 }
 
-static int most_ms(const tc_source_t *self, const event_publisher_t *publisher)
+/* `look_ns`: until the next look at the flow cache, 0 = it is empty. */
+static int most_ms(const tc_source_t *self, const event_publisher_t *publisher, uint64_t look_ns)
 {
-    if (!event_publisher_is_watched(publisher))
-        return CALM_MS;
-    return self->flush_ms < LIVE_MS ? self->flush_ms : LIVE_MS;
+    if (event_publisher_is_watched(publisher))
+        return self->flush_ms < LIVE_MS ? self->flush_ms : LIVE_MS;
+    return look_ns > 0 ? (int) (look_ns / NS_PER_MS) : CALM_MS;
 }
 
 /* Much traffic: before the ring is filled to its eighth.  Little traffic: every events.flush_ms, or
- * 40 ms while nobody watches it live, and what came is sent at once.  None: the kernel wakes us. */
+ * 100 ms while nobody watches it live, and what came is sent at once.  None: the kernel wakes us. */
 static int pump(void *arg, event_publisher_t *publisher)
 {
     tc_source_t *self = arg;
@@ -110,7 +111,7 @@ static int pump(void *arg, event_publisher_t *publisher)
         flush_cache(self, now_ns - (FLUSH_WITHIN_NS - look_ns));
     }
     uint32_t drained = drain(self, publisher, SOURCE_BITE);
-    int most = most_ms(self, publisher);
+    int most = most_ms(self, publisher, cached > 0 ? look_ns : 0);
     int wait_ms = drain_pace_ms(self->ring_bytes, drained * RING_RECORD, now_ns - self->drained_ns,
                                 most);
 
