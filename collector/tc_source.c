@@ -95,7 +95,7 @@ static int most_ms(const tc_source_t *self, const event_publisher_t *publisher, 
 }
 
 /* Much traffic: before the ring is filled to its eighth.  Little traffic: every events.flush_ms, or
- * 100 ms while nobody watches it live, and what came is sent at once.  None: the kernel wakes us. */
+ * every 100 ms while nobody watches, and what came is sent at once.  None: the kernel wakes us. */
 static int pump(void *arg, event_publisher_t *publisher)
 {
     tc_source_t *self = arg;

@@ -44,8 +44,8 @@ struct connection *connection_table_oldest(struct connection_table *self,
                                            enum connection_state state);
 
 /* Whose turn it is: of the addresses that civetweb serves least the one that is READY for the
- * longest, or NULL.  Who was served is as one that comes CONNECTION_TURN_NS later.  So one that asks
- * for much is in the way of nobody else. */
+ * longest, or NULL.  Who was served is as one that comes CONNECTION_TURN_NS later.  So one that
+ * asks for much is in the way of nobody else. */
 struct connection *connection_table_next(struct connection_table *self);
 
 /* Note that civetweb has got the connection (one = 1), or given it back (-1). */
