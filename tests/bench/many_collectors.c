@@ -1,7 +1,7 @@
 /* many_collectors - plays many collectors towards one aggregator, from one process.
  *
  * Each has its endpoint FOLDER/N/events, its own traffic, numbering and ledger, and says every
- * second what it has published, as ntc-collector does.  Batches leave every 40 ms, those of
+ * second what it has published, as ntc-collector does.  Batches leave every 100 ms, those of
  * different collectors at different moments.  What a full queue drops is not sent again: the
  * aggregator must count it.
  *
@@ -23,7 +23,7 @@
 #include "process_cost.h"
 #include "zsock_setup.h"
 
-enum { MAX_COLLECTORS = 256, BATCH = 512, FLUSH_MS = 40, QUEUE = 256, TICK_US = 1000 };
+enum { MAX_COLLECTORS = 256, BATCH = 512, FLUSH_MS = 100, QUEUE = 256, TICK_US = 1000 };
 
 struct player {
     struct bound_socket bound;

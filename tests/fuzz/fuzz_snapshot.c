@@ -15,8 +15,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         FUZZ_ASSERT(snapshot.collector_count == again.collector_count);
         FUZZ_ASSERT_SAME(snapshot.collectors, again.collectors,
                          snapshot.collector_count * sizeof *snapshot.collectors);
+        FUZZ_ASSERT(snapshot.unheard_count == again.unheard_count);
+        FUZZ_ASSERT_SAME(snapshot.unheard, again.unheard,
+                         snapshot.unheard_count * sizeof *snapshot.unheard);
         free(again.collectors);
+        free(again.unheard);
         again.collectors = snapshot.collectors;
+        again.unheard = snapshot.unheard;
         FUZZ_ASSERT_SAME(&snapshot, &again, sizeof snapshot);
     }
     snapshot_clear(&snapshot);
