@@ -14,7 +14,7 @@ log=build/test.log
 : >"$log"
 failed_stages=
 
-# A build may use all cores; the tests of one stage run one after the other.
+# A build may use all cores.
 stage() {
     local title=$1
     shift
