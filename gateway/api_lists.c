@@ -17,7 +17,7 @@
 
 enum {
     READERS_MAX = 16,           /* from the first question to the end of the answer */
-    FETCHES_MAX = 2,            /* of those that keep the collector and this process busy */
+    FETCHES_MAX = 2,            /* of those that keep one collector and this process busy */
     READER_TRIES = 5,
     READER_WAIT_US = 50000,
     PAGE_TEXT_MAX = 8 * 1024 * 1024,    /* 2000 entries, every byte of their reasons escaped */
@@ -306,13 +306,13 @@ static int reply_too_many(struct http_exchange *exchange)
 /* The list of one collector. */
 static int reply_list(struct http_exchange *exchange, enum list_name list, uint32_t peer)
 {
-    struct gateway *gateway = exchange->gateway;
+    collector_peers_t *peers = exchange->gateway->peers;
     struct list_pages pages;
 
-    if (!begin(&gateway->list_fetches, FETCHES_MAX))
+    if (!begin(collector_peers_fetches(peers, peer), FETCHES_MAX))
         return reply_too_many(exchange);
-    int rc = list_client_fetch(collector_peers_bus(gateway->peers, peer), list, &pages);
-    atomic_fetch_sub(&gateway->list_fetches, 1);
+    int rc = list_client_fetch(collector_peers_bus(peers, peer), list, &pages);
+    atomic_fetch_sub(collector_peers_fetches(peers, peer), 1);
     if (rc < 0)
         return reply_no_collector(exchange, rc);
     int status = pages.count == 1 ? reply_one_page(exchange, &pages.pages[0])

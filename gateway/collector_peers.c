@@ -12,6 +12,7 @@
 struct peer {
     char events[CONFIG_ITEM_SIZE];
     bus_client_t *bus;
+    atomic_uint fetches;
     char id[COLLECTOR_ID_SIZE]; /* under the lock */
 };
 
@@ -84,6 +85,12 @@ bus_client_t *collector_peers_bus(const collector_peers_t *self, uint32_t peer)
 {
     assert(peer < self->size);
     return self->peers[peer].bus;
+}
+
+atomic_uint *collector_peers_fetches(collector_peers_t *self, uint32_t peer)
+{
+    assert(peer < self->size);
+    return &self->peers[peer].fetches;
 }
 
 const char *collector_peers_endpoint(const collector_peers_t *self, uint32_t peer)

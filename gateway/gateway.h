@@ -34,7 +34,6 @@ struct gateway {
     struct bus_receiver *receiver;
     struct http_server *server;
     atomic_uint list_readers;   /* requests for a whole list */
-    atomic_uint list_fetches;   /* ... of them that fetch it now */
     char token_path[PATH_MAX];
     int token_error;            /* why there is no admin token, -errno; 0 = there is one */
     char timezone[64];          /* name of the zone that events are shown in */
