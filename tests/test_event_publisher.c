@@ -31,12 +31,17 @@ static void open_publisher(bool lossless, int queue)
     event_publisher_use(publisher, &ledger, NULL);
 }
 
-static void setup(void)
+static void make_folder(void)
 {
     strcpy(folder, "/tmp/ntc-test-events-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(recording, sizeof recording, "%s/recording", folder);
     ck_assert_int_eq(zsock_setup_endpoint(endpoint, folder, BUS_EVENTS), 0);
+}
+
+static void setup(void)
+{
+    make_folder();
     open_publisher(false, 256);
 }
 
@@ -213,16 +218,21 @@ START_TEST(only_who_asks_for_it_watches_live)
 }
 END_TEST
 
+/* The child is made before libzmq has any thread: one that is born while a thread holds a lock may
+ * wait for it for ever. */
 START_TEST(a_listener_that_crashes_is_one_that_leaves)
 {
+    make_folder();
     pid_t child = fork();
 
+    ck_assert_int_ge(child, 0);
     if (child == 0) {
         zsock_t *socket = zsock_setup_connect(ZMQ_SUB, endpoint, 256);
         subscribe(socket, TOPIC_PACKETS);
         for (;;)
             pause();
     }
+    open_publisher(false, 256);
     ck_assert_uint_ne(wait_for_news(), 0);
     ck_assert(event_publisher_has_listener(publisher));
     add(1);
@@ -445,7 +455,7 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("event_publisher");
-    TCase *tcase = tcase_create("bus");
+    TCase *tcase = tcase_create("bus"), *crash = tcase_create("crash");
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_add_test(tcase, without_listeners_records_are_only_counted);
@@ -453,7 +463,6 @@ int main(void)
     tcase_add_test(tcase, a_batch_that_is_not_full_is_sent_when_it_is_old);
     tcase_add_test(tcase, a_listener_that_leaves_does_not_hide_one_that_stays);
     tcase_add_test(tcase, only_who_asks_for_it_watches_live);
-    tcase_add_test(tcase, a_listener_that_crashes_is_one_that_leaves);
     tcase_add_test(tcase, every_new_listener_to_status_is_told);
     tcase_add_test(tcase, a_slow_listener_loses_batches_and_can_count_them);
     tcase_add_test(tcase, a_lossless_publisher_waits_for_a_slow_listener);
@@ -462,5 +471,8 @@ int main(void)
     tcase_add_test(tcase, an_id_is_always_printable);
     tcase_add_test(tcase, a_boot_id_is_drawn_and_a_taken_path_is_refused);
     suite_add_tcase(suite, tcase);
+    tcase_add_checked_fixture(crash, NULL, teardown);
+    tcase_add_test(crash, a_listener_that_crashes_is_one_that_leaves);
+    suite_add_tcase(suite, crash);
     return suite_run(suite);
 }

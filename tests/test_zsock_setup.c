@@ -203,16 +203,21 @@ START_TEST(a_peer_is_known_by_its_uid)
 }
 END_TEST
 
+/* The child is made before libzmq has any thread: one that is born while a thread holds a lock may
+ * wait for it for ever. */
 START_TEST(another_users_uid_is_seen)
 {
+    int bound_pipe[2];
+
     if (getuid() != 0)
         return;
-    struct bound_socket bound = bind_type(ZMQ_REP);
-    chmod(folder.path, 0755);
-    chmod(endpoint + 6, 0666);
+    ck_assert_int_eq(pipe(bound_pipe), 0);
     pid_t pid = fork();
+    ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        if (setgid(65534) != 0 || setuid(65534) != 0)
+        char byte;
+        close(bound_pipe[1]);
+        if (read(bound_pipe[0], &byte, 1) != 1 || setgid(65534) != 0 || setuid(65534) != 0)
             _exit(1);
         zsock_t *client = zsock_setup_connect(ZMQ_DEALER, endpoint, 16);
         zstr_sendx(client, "", "hello", NULL);
@@ -220,8 +225,14 @@ START_TEST(another_users_uid_is_seen)
         free(zstr_recv(client));
         _exit(0);
     }
+    struct bound_socket bound = bind_type(ZMQ_REP);
+    chmod(folder.path, 0755);
+    chmod(endpoint + 6, 0666);
+    ck_assert_int_eq(write(bound_pipe[1], "y", 1), 1);
     ck_assert_int_eq(serve(bound.socket), 65534);
     waitpid(pid, NULL, 0);
+    close(bound_pipe[0]);
+    close(bound_pipe[1]);
     zsock_setup_unbind(&bound);
 }
 END_TEST
