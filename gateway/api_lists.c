@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "list_fanout.h"
@@ -16,10 +15,8 @@
 #define MAX_TTL_S (100ll * 365 * 24 * 3600)
 
 enum {
-    READERS_MAX = 16,           /* from the first question to the end of the answer */
-    FETCHES_MAX = 2,            /* of those that keep one collector and this process busy */
-    READER_TRIES = 5,
-    READER_WAIT_US = 50000,
+    READER_WAIT_MS = 250,       /* of any number of threads: others must not wait behind them */
+    FETCH_WAIT_MS = 1000,       /* of readers only */
     PAGE_TEXT_MAX = 8 * 1024 * 1024,    /* 2000 entries, every byte of their reasons escaped */
 };
 
@@ -286,16 +283,16 @@ static int reply_one_page(struct http_exchange *exchange, const struct list_page
 }
 
 /* A long list is work for the collector and memory here: others must not wait behind a flood of
- * such requests.  Returns false when there are too many for longer than a moment. */
-static bool begin(atomic_uint *count, unsigned most)
+ * such requests.  Returns false when none of the `places` became free. */
+static bool take_place(sem_t *places, uint32_t wait_ms)
 {
-    for (int tries = 0; tries < READER_TRIES; tries++) {
-        if (atomic_fetch_add(count, 1) < most)
-            return true;
-        atomic_fetch_sub(count, 1);
-        usleep(READER_WAIT_US);
-    }
-    return false;
+    uint64_t until_ns = clock_monotonic_ns() + wait_ms * NS_PER_MS;
+    struct timespec until = { (time_t) (until_ns / NS_PER_S), (long) (until_ns % NS_PER_S) };
+    int rc;
+
+    while ((rc = sem_clockwait(places, CLOCK_MONOTONIC, &until)) != 0 && errno == EINTR)
+        ;
+    return rc == 0;
 }
 
 static int reply_too_many(struct http_exchange *exchange)
@@ -307,12 +304,13 @@ static int reply_too_many(struct http_exchange *exchange)
 static int reply_list(struct http_exchange *exchange, enum list_name list, uint32_t peer)
 {
     collector_peers_t *peers = exchange->gateway->peers;
+    sem_t *fetches = collector_peers_fetches(peers, peer);
     struct list_pages pages;
 
-    if (!begin(collector_peers_fetches(peers, peer), FETCHES_MAX))
+    if (!take_place(fetches, FETCH_WAIT_MS))
         return reply_too_many(exchange);
     int rc = list_client_fetch(collector_peers_bus(peers, peer), list, &pages);
-    atomic_fetch_sub(collector_peers_fetches(peers, peer), 1);
+    sem_post(fetches);
     if (rc < 0)
         return reply_no_collector(exchange, rc);
     int status = pages.count == 1 ? reply_one_page(exchange, &pages.pages[0])
@@ -332,13 +330,13 @@ int api_lists_get(struct http_exchange *exchange, int list)
     if (query_params_parse(&params, exchange->info->query_string, KNOWN, why) < 0
         || query_params_number(&params, "partial", 0, 1, 0, &partial, why) < 0)
         return http_reply_error(exchange, 400, NULL, "%s", why);
-    if (!begin(&exchange->gateway->list_readers, READERS_MAX))
+    if (!take_place(&exchange->gateway->list_readers, READER_WAIT_MS))
         return reply_too_many(exchange);
     int status = list_fanout_choose(exchange, query_params_get(&params, "collector"), &targets);
     if (status == 0)
         status = targets.size == 1
             ? reply_list(exchange, (enum list_name) list, targets.peers[0])
             : list_merge_reply(exchange, (enum list_name) list, &targets, partial == 1);
-    atomic_fetch_sub(&exchange->gateway->list_readers, 1);
+    sem_post(&exchange->gateway->list_readers);
     return status;
 }

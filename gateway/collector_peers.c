@@ -9,10 +9,12 @@
 #include "bus_endpoint.h"
 #include "zsock_setup.h"
 
+enum { FETCHES_MAX = 2 };       /* they keep the collector and this process busy */
+
 struct peer {
     char events[CONFIG_ITEM_SIZE];
     bus_client_t *bus;
-    atomic_uint fetches;
+    sem_t fetches;
     char id[COLLECTOR_ID_SIZE]; /* under the lock */
 };
 
@@ -50,6 +52,7 @@ int collector_peers_open(zloop_t *loop, const struct config *config,
     for (uint32_t i = 0; rc == 0 && i < size; i++) {
         const char *events = endpoints->size > 0 ? endpoints->items[i] : own;
         self->size++;
+        sem_init(&self->peers[i].fetches, 0, FETCHES_MAX);
         rc = open_peer(&self->peers[i], loop, events, config);
     }
     if (rc == 0)
@@ -72,8 +75,10 @@ void collector_peers_destroy(collector_peers_t **self_p)
 
     if (!self)
         return;
-    for (uint32_t i = 0; i < self->size; i++)
+    for (uint32_t i = 0; i < self->size; i++) {
         bus_client_destroy(&self->peers[i].bus);
+        sem_destroy(&self->peers[i].fetches);
+    }
     pthread_mutex_destroy(&self->lock);
     free(self);
     *self_p = NULL;
@@ -87,7 +92,7 @@ bus_client_t *collector_peers_bus(const collector_peers_t *self, uint32_t peer)
     return self->peers[peer].bus;
 }
 
-atomic_uint *collector_peers_fetches(collector_peers_t *self, uint32_t peer)
+sem_t *collector_peers_fetches(collector_peers_t *self, uint32_t peer)
 {
     assert(peer < self->size);
     return &self->peers[peer].fetches;

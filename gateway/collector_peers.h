@@ -6,7 +6,7 @@
 #ifndef COLLECTOR_PEERS_H
 #define COLLECTOR_PEERS_H
 
-#include <stdatomic.h>
+#include <semaphore.h>
 
 #include "bus_client.h"
 #include "config.h"
@@ -28,8 +28,8 @@ void collector_peers_destroy(collector_peers_t **self_p);
 uint32_t collector_peers_size(const collector_peers_t *self);      /* 1 or more */
 bus_client_t *collector_peers_bus(const collector_peers_t *self, uint32_t peer);
 
-/* How many whole lists are fetched from it now: whoever fetches one counts itself. */
-atomic_uint *collector_peers_fetches(collector_peers_t *self, uint32_t peer);
+/* The places of those who fetch a whole list from it: taken before, given back after. */
+sem_t *collector_peers_fetches(collector_peers_t *self, uint32_t peer);
 
 /* The endpoint of its events, as the configuration has it. */
 const char *collector_peers_endpoint(const collector_peers_t *self, uint32_t peer);

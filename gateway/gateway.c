@@ -14,6 +14,8 @@
 #include "http_server.h"
 #include "zsock_setup.h"
 
+enum { LIST_READERS_MAX = 16 };     /* from the first question to the end of the answer */
+
 /* Events are shown in server.timezone, which main() has put into TZ; here is its name. */
 static void find_timezone(struct gateway *self)
 {
@@ -107,6 +109,7 @@ int gateway_open(struct gateway *self, zloop_t *loop, const struct config *confi
     assert(self && loop && config && why);
 
     *self = (struct gateway) { .config = config, .started_ns = clock_monotonic_ns() };
+    sem_init(&self->list_readers, 0, LIST_READERS_MAX);
     find_timezone(self);
     int rc = open_access(self, why);
     if (rc == 0)
@@ -137,4 +140,5 @@ void gateway_close(struct gateway *self)
     latest_destroy(&self->latest);
     ui_files_destroy(&self->ui);
     access_destroy(&self->access);
+    sem_destroy(&self->list_readers);
 }

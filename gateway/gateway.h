@@ -7,7 +7,7 @@
 #define GATEWAY_H
 
 #include <czmq.h>
-#include <stdatomic.h>
+#include <semaphore.h>
 
 #include "access.h"
 #include "bus_client.h"
@@ -33,7 +33,7 @@ struct gateway {
     ui_files_t *ui;
     struct bus_receiver *receiver;
     struct http_server *server;
-    atomic_uint list_readers;   /* requests for a whole list */
+    sem_t list_readers;         /* places of requests for a whole list */
     char token_path[PATH_MAX];
     int token_error;            /* why there is no admin token, -errno; 0 = there is one */
     char timezone[64];          /* name of the zone that events are shown in */

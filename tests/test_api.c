@@ -44,6 +44,7 @@ static void answers(struct rig_answer answer, int status, const char *says)
 
 struct fake_list {
     uint32_t entries;
+    uint32_t slow_ms;           /* what each answer takes */
     uint64_t version;
     unsigned changes;           /* how often the list still changes between two pages */
     enum list_code code;        /* of changes */
@@ -94,6 +95,7 @@ static void answer_list(const uint8_t *question, size_t size, uint8_t **ret_answ
 
     ck_assert_int_eq(list_request_decode(&request, question, size), 0);
     reply.request_id = request.request_id;
+    usleep(1000 * list->slow_ms);
     if (request.op == LIST_OP_LIST) {
         if (list->changes > 0) {
             list->changes--;
@@ -367,25 +369,37 @@ START_TEST(garbage_answers_are_500)
 }
 END_TEST
 
-static void *list_once(void *arg)
+static void *read_list(void *arg)
 {
-    (void) arg;
-    for (int i = 0; i < 20; i++)
+    const unsigned *times = arg;
+
+    for (unsigned i = 0; i < *times; i++)
         answers(rig_get(&rig, "/blacklist"), 200, "\"10.0.0.2\"");
     return NULL;
 }
 
-START_TEST(many_questions_are_under_way_at_once)
+/* Eight at a time read the whole list. */
+static void read_at_once(struct fake_list *list, unsigned times)
 {
-    struct fake_list list = { .entries = 100 };
     pthread_t threads[8];
 
-    rig_play(&rig, &rig.collector, BUS_COMMANDS, answer_list, &list);
+    rig_play(&rig, &rig.collector, BUS_COMMANDS, answer_list, list);
     rig_start(&rig);
     for (int i = 0; i < 8; i++)
-        pthread_create(&threads[i], NULL, list_once, NULL);
+        pthread_create(&threads[i], NULL, read_list, &times);
     for (int i = 0; i < 8; i++)
         pthread_join(threads[i], NULL);
+}
+
+START_TEST(many_questions_are_under_way_at_once)
+{
+    read_at_once(&(struct fake_list) { .entries = 100 }, 20);
+}
+END_TEST
+
+START_TEST(readers_of_a_slow_list_wait_for_their_turn)
+{
+    read_at_once(&(struct fake_list) { .entries = 100, .slow_ms = 60 }, 1);
 }
 END_TEST
 
@@ -639,6 +653,7 @@ int main(void)
     tcase_add_test(tcase, a_question_that_gets_lost_is_asked_again);
     tcase_add_test(tcase, garbage_answers_are_500);
     tcase_add_test(tcase, many_questions_are_under_way_at_once);
+    tcase_add_test(tcase, readers_of_a_slow_list_wait_for_their_turn);
     tcase_add_test(tcase, a_question_under_way_does_not_hold_up_the_stop);
     tcase_add_test(tcase, flows_are_asked_for_and_shown);
     tcase_add_test(tcase, addresses_are_asked_for_and_shown);
