@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "keyed_hash.h"
 #include "port_set.h"
 #include "second_lists.h"
@@ -226,6 +227,16 @@ static uint32_t bounded(uint64_t value, uint32_t more, uint64_t limit)
     return more < limit - value ? more : (uint32_t) (limit - value);
 }
 
+/* The records of a second come in any order.  Those that are apart by more tell of a wall clock
+ * that was set back: what came later is later. */
+static bool is_latest(const struct head *head, const struct window_update *update)
+{
+    if (update->second != head->last_second)
+        return update->second > head->last_second;
+    return update->last_unix_ns > head->last_unix_ns
+        || head->last_unix_ns - update->last_unix_ns > NS_PER_S;
+}
+
 static void add_to(struct head *head, struct bucket *bucket, const struct window_update *update)
 {
     uint32_t packets = bounded(bucket->packets, update->packets, BUCKET_PACKETS_MAX);
@@ -244,11 +255,10 @@ static void add_to(struct head *head, struct bucket *bucket, const struct window
         bucket->syn += syn;
         head->syn += syn;
     }
-    /* A wall clock may have been set back since: what came later is later. */
-    if (update->second > head->last_second || update->last_unix_ns > head->last_unix_ns)
+    if (is_latest(head, update)) {
         head->last_unix_ns = update->last_unix_ns;
-    if (update->second > head->last_second)
         head->last_second = update->second;
+    }
 }
 
 uint32_t ip_window_add(ip_window_t *self, uint32_t hint, const struct window_update *update)
