@@ -124,7 +124,7 @@ START_TEST(the_last_time_follows_a_wall_clock_that_is_set_back)
     update.last_unix_ns -= NS_PER_S / 2;        /* the records of a second come in any order */
     ip_window_add(window, IP_WINDOW_NONE, &update);
     ck_assert_uint_eq(sums_of(0).last_unix_ns, 5000 * NS_PER_S);
-    update.last_unix_ns = 3000 * NS_PER_S;      /* these are apart by more: the clock was set back */
+    update.last_unix_ns = 3000 * NS_PER_S;      /* apart by more: a clock set back */
     ip_window_add(window, IP_WINDOW_NONE, &update);
     ck_assert_uint_eq(sums_of(0).last_unix_ns, 3000 * NS_PER_S);
     ip_window_step(window, 1001);
