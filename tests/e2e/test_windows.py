@@ -206,19 +206,28 @@ def test_a_million_spoofed_sources_leave_memory_flat_and_metrics_short(fake_ntc)
 
     flood(range(0x0a000000, 0x0a000000 + 200_000))
     rss = {name: process.rss_bytes() for name, process in fake_ntc.processes.items()}
+
+    def growth():
+        return {name: process.rss_bytes() - rss[name]
+                for name, process in fake_ntc.processes.items()}
     snapshot = flood(range(0x20000000, 0x20000000 + 1_000_000))
-    for name, process in fake_ntc.processes.items():
-        # A heap keeps up to 2 MiB free (heap_limits.c): how much of it is there just then varies.
-        assert process.rss_bytes() - rss[name] < 3 << 20, name
-        assert process.rss_bytes() < 48 << 20, name
+    sent = 1_200_000
+    # What a heap has free at its end goes up to 2 MiB and is then given back (heap_limits.c), which
+    # a leak is not.
+    while max(growth().values()) >= 2 << 20 and sent < 3_000_000:
+        snapshot = flood(range(0x20000000 + sent, 0x20000000 + sent + 200_000))
+        sent += 200_000
+    for name, grown in growth().items():
+        assert grown < 2 << 20, name
+        assert rss[name] + grown < 48 << 20, name
     assert snapshot.active_ips <= 16384
     assert table(snapshot, "addresses").size == table(snapshot, "addresses").capacity == 16384
-    assert table(snapshot, "addresses").evicted == 1_200_000 - 16384
-    assert table(snapshot, "flows").evicted == 1_200_000 - 65536
+    assert table(snapshot, "addresses").evicted == sent - 16384
+    assert table(snapshot, "flows").evicted == sent - 65536
     assert table(snapshot, "ports").size <= table(snapshot, "ports").capacity
     state = fake_ntc.state(snapshot)
-    assert state.accounted_packets == 1_200_000 and state.difference_packets == 0
-    assert snapshot.packets_per_second == pytest.approx(1_200_000 / 60)     # all of 12 seconds
+    assert state.accounted_packets == sent and state.difference_packets == 0
+    assert snapshot.packets_per_second == pytest.approx(sent / 60)      # all of 12 to 30 seconds
     wait_metrics(fake_ntc, "ntc_active_ips", snapshot.active_ips)
     begin = time.monotonic()
     text = fake_ntc.get("/metrics").text
